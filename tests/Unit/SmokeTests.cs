@@ -1,0 +1,9 @@
+using Xunit;
+
+namespace Kmem.Tests.Unit;
+
+public sealed class SmokeTests
+{
+    [Fact]
+    public void The_project_runs() => Assert.True(true);
+}
