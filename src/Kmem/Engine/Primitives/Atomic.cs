@@ -1,0 +1,50 @@
+using System.Threading;
+
+namespace Kmem.Engine.Primitives;
+
+/// <summary>
+/// The only file of the engine that names <c>Interlocked</c> and <c>Volatile</c>. A word that two threads may
+/// touch is read and written through these: a plain read could be hoisted out of a loop by the JIT.
+/// </summary>
+/// <remarks>
+/// Loads are acquire, stores are release, and the others are full fences, as in the .NET memory model.
+/// </remarks>
+internal static unsafe class Atomic
+{
+    public static int Load(int* location) => Volatile.Read(ref *location);
+
+    public static uint Load(uint* location) => Volatile.Read(ref *location);
+
+    public static long Load(long* location) => Volatile.Read(ref *location);
+
+    public static ulong Load(ulong* location) => Volatile.Read(ref *location);
+
+    public static nuint Load(nuint* location) => Volatile.Read(ref *location);
+
+    public static void Store(int* location, int value) => Volatile.Write(ref *location, value);
+
+    public static void Store(uint* location, uint value) => Volatile.Write(ref *location, value);
+
+    public static void Store(long* location, long value) => Volatile.Write(ref *location, value);
+
+    public static void Store(ulong* location, ulong value) => Volatile.Write(ref *location, value);
+
+    public static void Store(nuint* location, nuint value) => Volatile.Write(ref *location, value);
+
+    public static int Exchange(int* location, int value) => Interlocked.Exchange(ref *location, value);
+
+    public static ulong Exchange(ulong* location, ulong value) => Interlocked.Exchange(ref *location, value);
+
+    /// <summary>Stores <paramref name="value"/> if the word is <paramref name="expected"/>; true if it did.</summary>
+    public static bool CompareExchange(int* location, int expected, int value) =>
+        Interlocked.CompareExchange(ref *location, value, expected) == expected;
+
+    /// <inheritdoc cref="CompareExchange(int*, int, int)"/>
+    public static bool CompareExchange(ulong* location, ulong expected, ulong value) =>
+        Interlocked.CompareExchange(ref *location, value, expected) == expected;
+
+    /// <summary>Adds and returns the sum.</summary>
+    public static long Add(long* location, long value) => Interlocked.Add(ref *location, value);
+
+    public static void Fence() => Interlocked.MemoryBarrier();
+}

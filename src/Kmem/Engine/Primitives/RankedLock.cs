@@ -1,0 +1,104 @@
+namespace Kmem.Engine.Primitives;
+
+/// <summary>
+/// The order in which locks may be taken: a thread that holds a lock takes only locks of a <em>lower</em> value.
+/// Upper layers have the higher values, so the order follows the folders.
+/// </summary>
+internal enum LockRank
+{
+    None = 0,
+
+    /// <summary>Commit of the metadata regions (page descriptors, cache table).</summary>
+    Metadata = 1,
+
+    /// <summary>The buddy allocator's free lists: <c>Zone</c>.</summary>
+    Zone = 2,
+
+    /// <summary>One CPU's page lists: <c>PageLists</c>. Only ever tried.</summary>
+    PageLists = 3,
+
+    /// <summary>The slab lists of one cache: <c>SlabLists</c>. Two may nest: an object cache's, then that of the cache its magazines come from.</summary>
+    Slabs = 4,
+
+    /// <summary>The magazines of one cache that no CPU holds: <c>Depot</c>.</summary>
+    Depot = 5,
+
+    /// <summary>Previous magazine and counters of one cache on one CPU: <c>CpuSlot</c>. Tried on the rungs, waited for by a drain.</summary>
+    CpuSlot = 6,
+
+    /// <summary>The table of caches: <c>CacheRegistry</c>.</summary>
+    Registry = 7,
+
+    /// <summary>One maintenance pass at a time: <c>Reaper</c>.</summary>
+    Reaper = 8,
+}
+
+/// <summary>
+/// A lock in one 32-bit word: 0 free, 1 held, 2 held and somebody sleeps. Spins briefly, then parks in the OS
+/// (Drepper, "Futexes Are Tricky", the third mutex). Not recursive.
+/// </summary>
+/// <remarks>
+/// Zeroed memory is a free lock. In Debug builds the face keeps each thread's held ranks and fails on an
+/// acquisition out of order. No callback of a user runs under a lock.
+/// </remarks>
+internal unsafe struct RankedLock
+{
+    private const int Free = 0;
+    private const int Held = 1;
+    private const int HeldWithSleepers = 2;
+
+    /// <summary>About a microsecond: longer than every critical section here, shorter than a park.</summary>
+    private const int SpinsBeforePark = 40;
+
+    private int _state;
+
+    public static void Enter(RankedLock* target, LockRank rank)
+    {
+        Face.RankEntered(rank, tried: false);
+        if (!Atomic.CompareExchange(&target->_state, Free, Held))
+        {
+            EnterSlow(target);
+        }
+    }
+
+    public static bool TryEnter(RankedLock* target, LockRank rank)
+    {
+        if (!Atomic.CompareExchange(&target->_state, Free, Held))
+        {
+            return false;
+        }
+
+        Face.RankEntered(rank, tried: true);
+        return true;
+    }
+
+    public static void Exit(RankedLock* target, LockRank rank)
+    {
+        Face.RankLeft(rank);
+        int previous = Atomic.Exchange(&target->_state, Free);
+        Invariant.Check(previous != Free);
+        if (previous == HeldWithSleepers)
+        {
+            Face.Unpark(&target->_state);
+        }
+    }
+
+    public static bool IsHeld(RankedLock* target) => Atomic.Load(&target->_state) != Free;
+
+    private static void EnterSlow(RankedLock* target)
+    {
+        for (int spin = 0; spin < SpinsBeforePark; spin++)
+        {
+            Face.SpinPause();
+            if (Atomic.Load(&target->_state) == Free && Atomic.CompareExchange(&target->_state, Free, Held))
+            {
+                return;
+            }
+        }
+
+        while (Atomic.Exchange(&target->_state, HeldWithSleepers) != Free)
+        {
+            Face.Park(&target->_state, HeldWithSleepers);
+        }
+    }
+}

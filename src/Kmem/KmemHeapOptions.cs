@@ -1,0 +1,84 @@
+namespace Kmem;
+
+/// <summary>How the per-CPU magazines are reached.</summary>
+public enum KmemFrontEnd
+{
+    /// <summary>
+    /// <see cref="RestartableSequences"/> where the machine has them, else <see cref="TryLock"/>. The environment
+    /// variable <c>KMEM_FRONT_END</c> (<c>rseq</c> or <c>lock</c>) decides for heaps that leave the choice open.
+    /// </summary>
+    Auto,
+
+    /// <summary>Linux restartable sequences: no atomic instruction. Needs x64 Linux, glibc 2.35 or newer, and executable memory.</summary>
+    RestartableSequences,
+
+    /// <summary>One atomic exchange per operation. Works everywhere.</summary>
+    TryLock,
+}
+
+/// <summary>Which sizes <c>Kmalloc</c> rounds up to.</summary>
+public enum KmemSizeClasses
+{
+    /// <summary>Four classes per doubling up to 32 KiB, every size a multiple of 16 bytes.</summary>
+    Default,
+
+    /// <summary>The Linux kernel's: 8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096 and 8192 bytes.</summary>
+    Kernel,
+}
+
+/// <summary>Which rule decides how many pages a slab has.</summary>
+public enum KmemSlabRule
+{
+    /// <summary>Kmem's own: little waste at the end of a slab, enough objects to fill a magazine.</summary>
+    Default,
+
+    /// <summary>The Linux kernel's (SLUB), page order 0 to 3, computed with the number of CPUs.</summary>
+    Kernel,
+}
+
+/// <summary>What is done when a caller's mistake is found: a foreign pointer, a double free and their like.</summary>
+public enum KmemMisusePolicy
+{
+    /// <summary>Throw <see cref="KmemMisuseException"/> from the call that found it. The heap is unharmed.</summary>
+    Throw,
+
+    /// <summary>End the process with the report as its message.</summary>
+    FailFast,
+}
+
+/// <summary>Settings of a <see cref="KmemHeap"/>. They are read when the heap is made; later changes have no effect.</summary>
+public sealed class KmemHeapOptions
+{
+    /// <summary>Name of the heap in reports. Default <c>heap</c>.</summary>
+    public string Name { get; set; } = "heap";
+
+    /// <summary>How the per-CPU magazines are reached.</summary>
+    public KmemFrontEnd FrontEnd { get; set; }
+
+    /// <summary>Size classes of <see cref="KmemHeap.Alloc(nuint)"/>.</summary>
+    public KmemSizeClasses SizeClasses { get; set; }
+
+    /// <summary>The rule for slabs of the size classes and of caches that do not say otherwise.</summary>
+    public KmemSlabRule SlabRule { get; set; }
+
+    /// <summary>
+    /// Address space to reserve, in bytes; a multiple of 4 MiB is used. 0, the default, takes 256 GiB or what the OS
+    /// allows. Reserving costs no memory. It bounds what the heap can hold when <see cref="Growable"/> is false.
+    /// </summary>
+    public nuint ReserveBytes { get; set; }
+
+    /// <summary>Whether further ranges are reserved when the first is full. Default true.</summary>
+    public bool Growable { get; set; } = true;
+
+    /// <summary>Free pages go back to the OS when they have been free for so long, in milliseconds. Default 1000; 0 gives them back at the next maintenance.</summary>
+    public int PurgeDelayMilliseconds { get; set; } = 1000;
+
+    /// <summary>
+    /// Interval of background maintenance in milliseconds (reaping of unused magazines and slabs, purging of pages).
+    /// Default 1000; 0 turns it off, and <see cref="KmemHeap.Maintain"/> is left to the caller.
+    /// </summary>
+    public int MaintenanceIntervalMilliseconds { get; set; } = 1000;
+
+    /// <summary>What is done about a caller's mistake.</summary>
+    public KmemMisusePolicy MisusePolicy { get; set; }
+}
