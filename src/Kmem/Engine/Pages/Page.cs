@@ -111,6 +111,10 @@ internal unsafe struct Page
     [FieldOffset(31)]
     public PageFlags Flags;
 
+    /// <summary>Slab heads only: which of its cache's lists the slab is on. Overlays the flags of free heads.</summary>
+    [FieldOffset(31)]
+    public byte SlabList;
+
     [FieldOffset(32)]
     public fixed ulong FreeBits[FreeWordsPerPage];
 
