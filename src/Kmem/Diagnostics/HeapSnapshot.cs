@@ -100,7 +100,7 @@ internal static unsafe class HeapSnapshot
             AlignmentBytes = slabs.Layout.AlignmentBytes,
             Order = slabs.Layout.Order,
             ObjectsPerSlab = (int)slabs.Layout.Objects,
-            LiveObjects = total - slabs.FreeObjects - inMagazines - inDepot,
+            LiveObjects = long.Max(0, total - slabs.FreeObjects - inMagazines - inDepot),
             TotalObjects = total,
             MagazineObjects = inMagazines,
             DepotObjects = inDepot,
