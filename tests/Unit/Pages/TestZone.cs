@@ -1,0 +1,47 @@
+using System;
+using System.Runtime.InteropServices;
+using Kmem.Engine;
+using Kmem.Engine.Os;
+using Kmem.Engine.Pages;
+using Xunit;
+
+namespace Kmem.Tests.Unit;
+
+/// <summary>A zone in native memory for the length of a test, on the real system or on a failing one.</summary>
+internal sealed unsafe class TestZone : IDisposable
+{
+    public const nuint MiB = 1 << 20;
+
+    private readonly OsTable* _ownTable;
+
+    public TestZone(nuint reserveBytes = 64 * MiB, bool growable = false, int cpuCount = 2, OsTable* os = null)
+    {
+        if (os == null)
+        {
+            _ownTable = (OsTable*)NativeMemory.AllocZeroed((nuint)sizeof(OsTable));
+            Face.SelectOs(_ownTable);
+            os = _ownTable;
+        }
+
+        Pointer = (Zone*)NativeMemory.AllocZeroed((nuint)sizeof(Zone));
+        ZoneOptions options = new() { ReserveBytes = reserveBytes, Growable = growable, CpuCount = cpuCount };
+        Initialized = Zone.Initialize(Pointer, os, &options);
+    }
+
+    public Zone* Pointer { get; }
+
+    public bool Initialized { get; }
+
+    public static implicit operator Zone*(TestZone zone) => zone.Pointer;
+
+    public void Dispose()
+    {
+        if (Initialized)
+        {
+            Zone.Destroy(Pointer);
+        }
+
+        NativeMemory.Free(Pointer);
+        NativeMemory.Free(_ownTable);
+    }
+}
