@@ -1,7 +1,11 @@
 using System.Diagnostics;
 using System.Runtime;
 using System.Runtime.CompilerServices;
+using Kmem.Engine.Os;
 using Kmem.Engine.Primitives;
+
+// Every native call of the engine passes numbers and pointers only: no marshalling code is wanted between.
+[assembly: DisableRuntimeMarshalling]
 
 namespace Kmem.Engine;
 
@@ -21,7 +25,14 @@ internal static unsafe class Face
     /// <summary><c>_SC_NPROCESSORS_CONF</c> of glibc.</summary>
     private const int ProcessorsConfigured = 83;
 
+    /// <summary>As in the .NET face: bounds the address space of the per-CPU areas.</summary>
+    private const int CpuCountLimit = 1024;
+
     private const int StandardError = 2;
+
+    private const long SyscallMembarrier = 324;
+    private const long MembarrierPrivateExpeditedRseq = 128;
+    private const long MembarrierRegisterPrivateExpeditedRseq = 256;
 
     /// <summary>The CPU that this thread ran on a moment ago: a hint, neither dense nor current.</summary>
     public static int CurrentCpuHint()
@@ -34,8 +45,28 @@ internal static unsafe class Face
     public static int CpuCountMax()
     {
         long count = sysconf(ProcessorsConfigured);
-        return count < 1 ? 1 : (int)count;
+        return count < 1 ? 1 : count > CpuCountLimit ? CpuCountLimit : (int)count;
     }
+
+    public static void Clear(void* address, nuint bytes) => _ = memset(address, 0, bytes);
+
+    public static void Copy(void* destination, void* source, nuint bytes) => _ = memcpy(destination, source, bytes);
+
+    /// <summary>Fills the table of the system that this library was built for.</summary>
+    public static void SelectOs(OsTable* table) => LinuxMemory.Fill(table);
+
+    /// <summary>Restarts every sequence that runs in this process on any CPU.</summary>
+    public static void BarrierForRestartableSequences()
+    {
+        if (!MembarrierCommand(MembarrierPrivateExpeditedRseq))
+        {
+            Fail("membarrier(PRIVATE_EXPEDITED_RSEQ) succeeded at registration", nameof(Face), 0);
+        }
+    }
+
+    /// <summary>Once a process, before the first barrier.</summary>
+    internal static bool RegisterBarrier() =>
+        MembarrierCommand(MembarrierRegisterPrivateExpeditedRseq) && MembarrierCommand(MembarrierPrivateExpeditedRseq);
 
     /// <summary>A short wait of a few instructions' length, so that a spin does not crowd the bus.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -72,6 +103,8 @@ internal static unsafe class Face
     public static void RankLeft(LockRank rank)
     {
     }
+
+    private static bool MembarrierCommand(long command) => syscall(SyscallMembarrier, (int*)command, 0, 0, null) == 0;
 
     private static void Write(string text)
     {
@@ -121,5 +154,13 @@ internal static unsafe class Face
     [RuntimeImport("*", "abort")]
     [MethodImpl(MethodImplOptions.InternalCall)]
     private static extern void abort();
+
+    [RuntimeImport("*", "memset")]
+    [MethodImpl(MethodImplOptions.InternalCall)]
+    private static extern void* memset(void* address, int value, nuint bytes);
+
+    [RuntimeImport("*", "memcpy")]
+    [MethodImpl(MethodImplOptions.InternalCall)]
+    private static extern void* memcpy(void* destination, void* source, nuint bytes);
 #pragma warning restore IDE1006, SYSLIB1054
 }

@@ -309,6 +309,11 @@ namespace System.Runtime.CompilerServices
     {
     }
 
+    [AttributeUsage(AttributeTargets.Assembly)]
+    public sealed class DisableRuntimeMarshallingAttribute : Attribute
+    {
+    }
+
     public sealed class InternalsVisibleToAttribute : Attribute
     {
         public InternalsVisibleToAttribute(string assemblyName) => AssemblyName = assemblyName;
