@@ -174,6 +174,13 @@ namespace System
             _length = length;
         }
 
+        // Looked up by the compiler for "…"u8, which it then turns into the other one. There are no arrays here.
+        public ReadOnlySpan(T[] array)
+        {
+            _ = array;
+            this = default;
+        }
+
         public int Length => _length;
 
         public unsafe ref readonly T this[int index]
