@@ -40,12 +40,12 @@ public sealed unsafe partial class KmemHeap : IDisposable
     /// <exception cref="PlatformNotSupportedException">Restartable sequences were asked for and this machine has none.</exception>
     /// <exception cref="OutOfMemoryException">The OS refuses address space or memory.</exception>
     public KmemHeap(KmemHeapOptions? options = null)
-        : this(options ?? new KmemHeapOptions(), Face.SystemTable())
+        : this(options ?? new KmemHeapOptions(), Face.SelectOs())
     {
     }
 
     private KmemHeap(KmemHeapOptions options, bool isShared)
-        : this(options, Face.SystemTable()) => _isShared = isShared;
+        : this(options, Face.SelectOs()) => _isShared = isShared;
 
     internal KmemHeap(KmemHeapOptions options, Engine.Os.OsTable os)
     {

@@ -25,8 +25,11 @@ internal unsafe struct CacheRegistry
     /// <summary>The first cache that is neither "none" nor a cache of magazines.</summary>
     public const int FirstOrdinary = 1 + MagazineSizing.SizeClasses;
 
-    /// <summary>Caches that one commit makes room for: one page of words.</summary>
-    private const int CommitStep = 512;
+    /// <summary>Caches that one commit makes room for: 64 KiB of table, 8 KiB of CpuSlots a CPU.</summary>
+    private const int CommitStep = 64;
+
+    /// <summary>Caches whose words fill one page.</summary>
+    private const int WordsOfPage = (int)(Address.PageSizeBytes / 8);
 
     public OsTable* Os;
     public Zone* Zone;
@@ -178,7 +181,8 @@ internal unsafe struct CacheRegistry
 
     /// <summary>Bytes committed for the table and the areas.</summary>
     public static nuint CommittedBytes(CacheRegistry* registry) =>
-        (nuint)registry->Committed * (CacheBytes + ((nuint)registry->CpuCount * (8 + CpuSlot.SizeBytes)));
+        ((nuint)registry->Committed * (CacheBytes + ((nuint)registry->CpuCount * CpuSlot.SizeBytes)))
+        + ((nuint)registry->CpuCount * Address.AlignUp((nuint)registry->Committed * 8, Address.PageSizeBytes));
 
     public static nuint ReservedBytes(CacheRegistry* registry) => TableBytes + AreaBytes(registry->CpuCount);
 
@@ -214,7 +218,8 @@ internal unsafe struct CacheRegistry
             for (int cpu = 0; cpu < registry->CpuCount; cpu++)
             {
                 byte* area = registry->Areas + ((nuint)cpu << RestartableSequence.CpuAreaShift);
-                if (!os->Commit(os->Context, area + (from * 8), CommitStep * 8)
+                bool needsWords = from % WordsOfPage == 0;
+                if ((needsWords && !os->Commit(os->Context, area + (from * 8), Address.PageSizeBytes))
                     || !os->Commit(os->Context, area + CpuSlotsOffset + (from * CpuSlot.SizeBytes), CommitStep * CpuSlot.SizeBytes))
                 {
                     return false;

@@ -54,11 +54,14 @@ internal unsafe partial struct SizedHeap
     public const nuint ZeroSizePointer = 16;
 
     /// <summary>Larger requests fail at once: no address space holds them.</summary>
-    public const nuint SizeBytesMax = (nuint)1 << 46;
+    public static nuint SizeBytesMax => (nuint)1 << 46;
 
     public const nuint AlignmentBytesMax = (nuint)1 << 30;
 
     private const nuint ControlBytes = 16 * 1024;
+
+    /// <summary>What the control region costs.</summary>
+    public const nuint ControlCommittedBytes = ControlBytes;
     private const nuint TableOffset = 4096;
 
     public OsTable Os;

@@ -27,7 +27,7 @@ internal unsafe partial struct SlabLists
             for (uint number = lists->_heads[list]; number != 0; number = At(lists, number)->Next)
             {
                 Page* head = At(lists, number);
-                nuint address = (nuint)Zone.AddressOf(lists->Zone, head);
+                nuint address = (nuint)Zone.AddressOf(lists->PageZone, head);
                 for (uint index = 0; index < lists->Layout.Objects; index++)
                 {
                     if (!Slab.IsFree(head, &lists->Layout, index))

@@ -25,7 +25,7 @@ internal unsafe partial struct SlabLists
     private const nuint FreeBytesMax = 256 * 1024;
 
     /// <summary>Where slabs come from and go to. Never changes.</summary>
-    public Zone* Zone;
+    public Zone* PageZone;
 
     /// <summary>Never changes.</summary>
     public SlabLayout Layout;
@@ -78,7 +78,7 @@ internal unsafe partial struct SlabLists
     public static void Initialize(SlabLists* lists, Zone* zone, SlabLayout layout, nuint slot, Mobility mobility)
     {
         *lists = default;
-        lists->Zone = zone;
+        lists->PageZone = zone;
         lists->Layout = layout;
         lists->Slot = slot;
         lists->Mobility = mobility;
@@ -112,7 +112,7 @@ internal unsafe partial struct SlabLists
         Page* current = null;
         for (int index = 0; index < count; index++)
         {
-            Page* page = Zone.PageOf(lists->Zone, (void*)objects[index]);
+            Page* page = Zone.PageOf(lists->PageZone, (void*)objects[index]);
             Page* head = Slab.HeadOf(page);
             Invariant.Holds(page->Slot == lists->Slot && Slab.IsObject(page, objects[index]));
             if (head != current)
@@ -154,13 +154,13 @@ internal unsafe partial struct SlabLists
         Invariant.Check(lists->Slabs == 0);
         for (Page* page = BitTables.TakePage(&lists->_bitTables); page != null; page = BitTables.TakePage(&lists->_bitTables))
         {
-            Zone.FreeBlock(lists->Zone, page, cpu);
+            Zone.FreeBlock(lists->PageZone, page, cpu);
         }
     }
 
-    private static Page* At(SlabLists* lists, uint number) => lists->Zone->MemoryMap + number;
+    private static Page* At(SlabLists* lists, uint number) => lists->PageZone->MemoryMap + number;
 
-    private static uint NumberOf(SlabLists* lists, Page* head) => (uint)(head - lists->Zone->MemoryMap);
+    private static uint NumberOf(SlabLists* lists, Page* head) => (uint)(head - lists->PageZone->MemoryMap);
 
     private static int TakeLocked(SlabLists* lists, nuint* objects, int count)
     {
@@ -177,7 +177,7 @@ internal unsafe partial struct SlabLists
             }
 
             Page* head = At(lists, number);
-            taken += Slab.Take(head, &lists->Layout, (nuint)Zone.AddressOf(lists->Zone, head), objects + taken, count - taken);
+            taken += Slab.Take(head, &lists->Layout, (nuint)Zone.AddressOf(lists->PageZone, head), objects + taken, count - taken);
             Relist(lists, head);
         }
 
@@ -189,7 +189,7 @@ internal unsafe partial struct SlabLists
     /// <summary>The rung below the lists: a block from the buddy allocator, cut into objects.</summary>
     private static int TakeFromNewSlab(SlabLists* lists, nuint* objects, int count, int cpu)
     {
-        Page* head = Zone.AllocateBlock(lists->Zone, lists->Layout.Order, lists->Mobility, cpu);
+        Page* head = Zone.AllocateBlock(lists->PageZone, lists->Layout.Order, lists->Mobility, cpu);
         if (head == null)
         {
             return 0;
@@ -204,10 +204,10 @@ internal unsafe partial struct SlabLists
             RankedLock.Exit(&lists->Lock, LockRank.Slabs);
             if (table == null)
             {
-                tablePage = Zone.AllocateBlock(lists->Zone, 0, Mobility.Unmovable, cpu);
+                tablePage = Zone.AllocateBlock(lists->PageZone, 0, Mobility.Unmovable, cpu);
                 if (tablePage == null)
                 {
-                    Zone.FreeBlock(lists->Zone, head, cpu);
+                    Zone.FreeBlock(lists->PageZone, head, cpu);
                     return 0;
                 }
             }
@@ -229,7 +229,7 @@ internal unsafe partial struct SlabLists
         RankedLock.Enter(&lists->Lock, LockRank.Slabs);
         if (tablePage != null)
         {
-            BitTables.AddPage(&lists->_bitTables, tablePage, Zone.AddressOf(lists->Zone, tablePage), lists->Layout.Order);
+            BitTables.AddPage(&lists->_bitTables, tablePage, Zone.AddressOf(lists->PageZone, tablePage), lists->Layout.Order);
             Slab.Carve(head, &lists->Layout, lists->Slot, BitTables.TryTake(&lists->_bitTables));
         }
 
@@ -343,7 +343,7 @@ internal unsafe partial struct SlabLists
         while (chain != null)
         {
             Page* next = chain->Next == 0 ? null : At(lists, chain->Next);
-            Zone.FreeBlock(lists->Zone, chain, cpu);
+            Zone.FreeBlock(lists->PageZone, chain, cpu);
             chain = next;
             slabs++;
         }
