@@ -175,11 +175,7 @@ namespace System
         }
 
         // Looked up by the compiler for "…"u8, which it then turns into the other one. There are no arrays here.
-        public ReadOnlySpan(T[] array)
-        {
-            _ = array;
-            this = default;
-        }
+        public ReadOnlySpan(T[] array, int start, int length) => this = default;
 
         public int Length => _length;
 
