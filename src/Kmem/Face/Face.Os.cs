@@ -9,6 +9,14 @@ namespace Kmem.Engine;
 
 internal static unsafe partial class Face
 {
+    /// <summary>The table of the system that this process runs on.</summary>
+    public static OsTable SelectOs()
+    {
+        OsTable table;
+        SelectOs(&table);
+        return table;
+    }
+
     /// <summary>Fills the table of the system that this process runs on.</summary>
     public static void SelectOs(OsTable* table)
     {

@@ -19,7 +19,44 @@ internal static unsafe partial class Face
     public static int CurrentCpuHint() => Thread.GetCurrentProcessorId();
 
     /// <summary>CPUs that the machine may ever have online: bounds every table that is indexed by CPU.</summary>
-    public static int CpuCountMax() => Environment.ProcessorCount;
+    public static int CpuCountMax() => s_cpuCountMax;
+
+    private static readonly int s_cpuCountMax = Math.Clamp(
+        OperatingSystem.IsLinux() ? Math.Max(Environment.ProcessorCount, (int)SystemConfiguration(SystemConfigurationCpus)) : Environment.ProcessorCount,
+        1,
+        CpuCountLimit);
+
+    /// <summary>Bounds the address space of the per-CPU areas to 2 GiB a heap; a CPU beyond it has no magazines.</summary>
+    private const int CpuCountLimit = 1024;
+
+    private const int SystemConfigurationCpus = 83;
+
+    [DllImport("libc", EntryPoint = "sysconf")]
+    private static extern long SystemConfiguration(int name);
+
+    public static void Clear(void* address, nuint bytes) => NativeMemory.Clear(address, bytes);
+
+    public static void Copy(void* destination, void* source, nuint bytes) => Buffer.MemoryCopy(source, destination, bytes, bytes);
+
+    /// <summary>Restarts every sequence that runs in this process on any CPU.</summary>
+    public static void BarrierForRestartableSequences()
+    {
+        if (Membarrier(MembarrierNumber, MembarrierPrivateExpeditedRseq, 0, 0) != 0)
+        {
+            Fail("membarrier(PRIVATE_EXPEDITED_RSEQ) succeeded at registration", nameof(Face), 0);
+        }
+    }
+
+    internal static bool RegisterBarrier() =>
+        Membarrier(MembarrierNumber, MembarrierRegisterPrivateExpeditedRseq, 0, 0) == 0
+        && Membarrier(MembarrierNumber, MembarrierPrivateExpeditedRseq, 0, 0) == 0;
+
+    private const long MembarrierNumber = 324;
+    private const long MembarrierPrivateExpeditedRseq = 128;
+    private const long MembarrierRegisterPrivateExpeditedRseq = 256;
+
+    [DllImport("libc", EntryPoint = "syscall")]
+    private static extern long Membarrier(long number, long command, long flags, long cpu);
 
     public static void SpinPause() => Thread.SpinWait(8);
 

@@ -54,7 +54,8 @@ internal enum Mobility : byte
 /// <remarks>
 /// <code>
 ///  0 Slot (8)                 slab pages: address of the cache's slot on CPU 0; else 0
-///  8 StrideReciprocal (8)     slab pages: ceil(2^64 / stride)
+///  8 StrideReciprocal (4)     slab pages: ceil(2^32 / (stride / 8))
+/// 12 ObjectUnits (4)          slab pages: objects × stride / 8: where the last object of the slab ends
 /// 16 Next (4)  Prev (4)       links of the list that the head is on, as page numbers; 0 ends a list
 /// 24 FreeObjects (2)          slab head: objects whose bit is set
 /// 26 PageInSlab (2)           slab pages: distance from the head in pages
@@ -81,7 +82,10 @@ internal unsafe struct Page
     public ulong Slot;
 
     [FieldOffset(8)]
-    public ulong StrideReciprocal;
+    public uint StrideReciprocal;
+
+    [FieldOffset(12)]
+    public uint ObjectUnits;
 
     [FieldOffset(16)]
     public uint Next;
@@ -106,6 +110,10 @@ internal unsafe struct Page
 
     [FieldOffset(31)]
     public PageFlags Flags;
+
+    /// <summary>Slab heads only: which of its cache's lists the slab is on. Overlays the flags of free heads.</summary>
+    [FieldOffset(31)]
+    public byte SlabList;
 
     [FieldOffset(32)]
     public fixed ulong FreeBits[FreeWordsPerPage];

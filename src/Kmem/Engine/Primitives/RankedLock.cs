@@ -17,7 +17,7 @@ internal enum LockRank
     /// <summary>One CPU's page lists: <c>PageLists</c>. Only ever tried.</summary>
     PageLists = 3,
 
-    /// <summary>The slab lists of one cache: <c>SlabLists</c>. Two may nest: an object cache's, then that of the cache its magazines come from.</summary>
+    /// <summary>The slab lists of one cache: <c>SlabLists</c>.</summary>
     Slabs = 4,
 
     /// <summary>The magazines of one cache that no CPU holds: <c>Depot</c>.</summary>

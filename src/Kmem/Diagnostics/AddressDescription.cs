@@ -1,0 +1,96 @@
+using System.Globalization;
+using System.Text;
+using Kmem.Engine.Caches;
+using Kmem.Engine.Pages;
+using Kmem.Engine.Sized;
+using Kmem.Engine.Slabs;
+
+namespace Kmem.Diagnostics;
+
+/// <summary>What an address is, in words, for reports and tools. Never accesses the address itself.</summary>
+internal static unsafe class AddressDescription
+{
+    public static string Of(KmemHeap heap, void* address)
+    {
+        string text = string.Create(CultureInfo.InvariantCulture, $"0x{(nuint)address:x}");
+        if (address == null)
+        {
+            return "null";
+        }
+
+        if (SizedHeap.IsZeroSizePointer(address) && Zone.PageOf(&heap.Core->Zone, address) == null)
+        {
+            return $"{text}: the pointer of an allocation of 0 bytes";
+        }
+
+        Page* page = Zone.PageOf(&heap.Core->Zone, address);
+        if (page == null)
+        {
+            KmemHeap? owner = HeapDirectory.OwnerOf(address);
+            return owner == null ? $"{text}: not an address of any Kmem heap" : Of(owner, address);
+        }
+
+        return page->Slot != 0 ? OfObject(heap, text, page, (nuint)address) : OfPages(heap, text, page, (nuint)address);
+    }
+
+    /// <summary>Name of the cache that a slab page belongs to.</summary>
+    public static string NameOf(Cache* cache)
+    {
+        if ((cache->Flags & CacheFlags.Internal) != 0)
+        {
+            return string.Create(CultureInfo.InvariantCulture, $"magazine-{cache->Slabs.Layout.ObjectSizeBytes}");
+        }
+
+        int length = 0;
+        while (cache->Name[length] != 0)
+        {
+            length++;
+        }
+
+        return Encoding.UTF8.GetString(cache->Name, length);
+    }
+
+    private static string OfObject(KmemHeap heap, string text, Page* page, nuint address)
+    {
+        Cache* cache = CacheRegistry.OfSlot(&heap.Core->Registry, (nuint)page->Slot);
+        SlabLayout* layout = &cache->Slabs.Layout;
+        nuint slab = (nuint)Zone.AddressOf(&heap.Core->Zone, Slab.HeadOf(page));
+        string whose = string.Create(
+            CultureInfo.InvariantCulture,
+            $"the cache '{NameOf(cache)}' (objects of {layout->ObjectSizeBytes} bytes) of the heap '{heap.Name}'");
+        nuint offsetInSlab = address - slab;
+        if (offsetInSlab >= layout->Objects * layout->StrideBytes)
+        {
+            return string.Create(CultureInfo.InvariantCulture, $"{text}: behind the last object of the slab 0x{slab:x} of {whose}");
+        }
+
+        uint index = Slab.IndexOf(page, address);
+        nuint start = slab + (index * layout->StrideBytes);
+        string where = address == start ? "" : string.Create(CultureInfo.InvariantCulture, $"{address - start} bytes into ");
+        string state = SlabLists.IsInSlab(&cache->Slabs, page, start) ? "free in its slab"
+            : MagazineSearch.Contains(cache, start) ? "free in a magazine"
+            : "in use";
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"{text}: {where}object {index} of {layout->Objects} in the slab 0x{slab:x} of {whose}, {state}");
+    }
+
+    private static string OfPages(KmemHeap heap, string text, Page* page, nuint address)
+    {
+        Page* head = Zone.HeadOf(&heap.Core->Zone, page);
+        if (head == null)
+        {
+            return $"{text}: a page of the heap '{heap.Name}' that was never handed out";
+        }
+
+        nuint start = (nuint)Zone.AddressOf(&heap.Core->Zone, head);
+        string where = address == start ? "the start of" : string.Create(CultureInfo.InvariantCulture, $"{address - start} bytes into");
+        string what = head->Kind switch
+        {
+            PageKind.Run => string.Create(CultureInfo.InvariantCulture, $"a large allocation of {head->Payload.RequestedBytes} bytes ({head->Payload.Pages} pages)"),
+            PageKind.Block => string.Create(CultureInfo.InvariantCulture, $"a block of order {head->Order} of the page allocator"),
+            _ => "free pages",
+        };
+        return $"{text}: {where} {what} of the heap '{heap.Name}'";
+    }
+}

@@ -1,0 +1,40 @@
+using Kmem.Engine.Caches;
+using Kmem.Engine.Primitives;
+
+namespace Kmem.Diagnostics;
+
+/// <summary>Looks for an object in the magazines of a cache. For reports only: a busy cache may move it meanwhile.</summary>
+internal static unsafe class MagazineSearch
+{
+    public static bool Contains(Cache* cache, nuint round)
+    {
+        for (int cpu = 0; cpu < cache->Registry->CpuCount; cpu++)
+        {
+            // The slot's lock keeps the magazines loaded where they are; rounds may come and go.
+            CpuSlot* slot = Cache.CpuSlotOf(cache, cpu);
+            RankedLock.Enter(&slot->Lock, LockRank.CpuSlot);
+            bool found = Holds(new SlotWord(Atomic.Load(Cache.WordOf(cache, cpu))), round) || Holds(new SlotWord(slot->Previous), round);
+            RankedLock.Exit(&slot->Lock, LockRank.CpuSlot);
+            if (found)
+            {
+                return true;
+            }
+        }
+
+        return Depot.Contains(&cache->Depot, round);
+    }
+
+    private static bool Holds(SlotWord word, nuint round)
+    {
+        nuint* rounds = Magazine.RoundsOf(word.Magazine);
+        for (int index = 0; index < word.Rounds; index++)
+        {
+            if (rounds[index] == round)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+}

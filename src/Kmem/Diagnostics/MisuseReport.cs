@@ -1,0 +1,96 @@
+using System;
+using System.Collections.Generic;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+using Kmem.Engine.Caches;
+using Kmem.Engine.Primitives;
+using Kmem.Engine.Slabs;
+
+namespace Kmem.Diagnostics;
+
+/// <summary>Turns a caller's mistake into one report that names the true owner, and acts on the heap's policy.</summary>
+internal static unsafe class MisuseReport
+{
+    private const int ObjectsListedMax = 16;
+
+    public static void Raise(KmemHeap heap, KmemMisusePolicy policy, KmemMisuse misuse, void* pointer, string operation)
+    {
+        KmemHeap? owner = misuse == KmemMisuse.ForeignPointer ? HeapDirectory.OwnerOf(pointer) : null;
+        if (owner != null && owner != heap)
+        {
+            misuse = KmemMisuse.WrongHeap;
+        }
+
+        string message = string.Create(CultureInfo.InvariantCulture, $"Kmem: {operation}: {Explain(misuse)}. {AddressDescription.Of(heap, pointer)}.");
+        Act(policy, new KmemMisuseException(misuse, (nuint)pointer, message));
+    }
+
+    /// <summary>Reports what a flush found, once.</summary>
+    public static void RaiseDoubleFree(KmemHeap heap, KmemMisusePolicy policy)
+    {
+        CacheRegistry* registry = &heap.Core->Registry;
+        nuint pointer = (nuint)Atomic.Exchange(&registry->FirstDoubleFree, 0);
+        long count = Atomic.Load(&registry->DoubleFrees);
+        _ = Atomic.Add(&registry->DoubleFrees, -count);
+        if (pointer != 0)
+        {
+            string message = string.Create(
+                CultureInfo.InvariantCulture,
+                $"Kmem: an earlier free: {Explain(KmemMisuse.AlreadyFree)} ({count} object(s), found when a magazine was emptied; what this call was asked for was done). {AddressDescription.Of(heap, (void*)pointer)}.");
+            Act(policy, new KmemMisuseException(KmemMisuse.AlreadyFree, pointer, message));
+        }
+    }
+
+    /// <summary>Lists the objects that keep a cache from being destroyed.</summary>
+    public static void RaiseLiveObjects(KmemHeap heap, Cache* cache, string name)
+    {
+        List<nuint> objects = [];
+        GCHandle handle = GCHandle.Alloc(objects);
+        SlabLists.VisitObjectsOut(&cache->Slabs, &Collect, (void*)GCHandle.ToIntPtr(handle));
+        handle.Free();
+        objects.RemoveAll(each => MagazineSearch.Contains(cache, each));
+        objects.Sort();
+
+        StringBuilder message = new();
+        message.Append(CultureInfo.InvariantCulture, $"Kmem: Dispose of the cache '{name}' of the heap '{heap.Name}': {objects.Count} live object(s) of {cache->Slabs.Layout.ObjectSizeBytes} bytes:");
+        for (int index = 0; index < objects.Count && index < ObjectsListedMax; index++)
+        {
+            message.Append(CultureInfo.InvariantCulture, $" 0x{objects[index]:x}");
+        }
+
+        if (objects.Count > ObjectsListedMax)
+        {
+            message.Append(CultureInfo.InvariantCulture, $" and {objects.Count - ObjectsListedMax} more");
+        }
+
+        message.Append(". The cache lives on.");
+        throw new KmemMisuseException(KmemMisuse.LiveObjects, objects.Count > 0 ? objects[0] : 0, message.ToString());
+    }
+
+    private static void Collect(void* context, nuint address) =>
+        ((List<nuint>)GCHandle.FromIntPtr((nint)context).Target!).Add(address);
+
+    private static string Explain(KmemMisuse misuse) => misuse switch
+    {
+        KmemMisuse.ForeignPointer => "foreign pointer",
+        KmemMisuse.WrongHeap => "the pointer belongs to another heap",
+        KmemMisuse.InteriorPointer => "interior pointer, not the start of what was allocated",
+        KmemMisuse.AlreadyFree => "already free",
+        KmemMisuse.WrongCache => "the object belongs to another cache",
+        KmemMisuse.WrongSize => "the size is not this allocation's",
+        KmemMisuse.WrongKind => "the pointer is of another kind",
+        KmemMisuse.LiveObjects => "live objects",
+        _ => misuse.ToString(),
+    };
+
+    private static void Act(KmemMisusePolicy policy, KmemMisuseException exception)
+    {
+        if (policy == KmemMisusePolicy.FailFast)
+        {
+            Environment.FailFast(exception.Message, exception);
+        }
+
+        throw exception;
+    }
+}

@@ -1,0 +1,77 @@
+using Kmem.Engine.Primitives;
+using Kmem.Engine.Slabs;
+
+namespace Kmem.Engine.Caches;
+
+/// <summary>Many objects at a time: whole runs of rounds move in one sequence, and large requests go past the magazines.</summary>
+internal unsafe partial struct Cache
+{
+    /// <summary>All of <paramref name="count"/> objects, or none when memory is out or a constructor refused.</summary>
+    public static bool AllocateBulk(Cache* cache, nuint* objects, int count)
+    {
+        int done = 0;
+        while (done < count)
+        {
+            int taken = PopBulk(cache, objects + done, count - done);
+            if (taken == 0)
+            {
+                taken = AllocateRunSlow(cache, objects + done, count - done);
+            }
+
+            if (taken == 0)
+            {
+                FreeBulk(cache, objects, done, null);
+                return false;
+            }
+
+            done += taken;
+        }
+
+        return true;
+    }
+
+    /// <summary>
+    /// Takes all objects back; each was checked to be one of this cache. Those that are free already are left out; the first is
+    /// told in <paramref name="fault"/>, which may be null.
+    /// </summary>
+    public static void FreeBulk(Cache* cache, nuint* objects, int count, SlabFault* fault)
+    {
+        int done = 0;
+        while (done < count)
+        {
+            int put = PushBulk(cache, objects + done, count - done);
+            if (put == 0)
+            {
+                put = 1;
+                if (!FreeSlow(cache, (void*)objects[done]) && fault != null && fault->Count++ == 0)
+                {
+                    fault->Object = objects[done];
+                }
+            }
+
+            done += put;
+        }
+    }
+
+    /// <summary>More than a magazine's worth: straight from the slabs. Less: the ladder, which fills a magazine on its way.</summary>
+    private static int AllocateRunSlow(Cache* cache, nuint* objects, int count)
+    {
+        if (cache->Constructor == null && count > cache->Capacity)
+        {
+            int taken = SlabLists.TakeObjects(&cache->Slabs, objects, count, 0);
+            _ = Atomic.Add(&cache->DirectAllocs, taken);
+            return taken;
+        }
+
+        objects[0] = (nuint)AllocateSlow(cache);
+        return objects[0] != 0 ? 1 : 0;
+    }
+
+    private static int PopBulk(Cache* cache, nuint* objects, int count) => cache->Registry->Restartable
+        ? RestartableSequence.PopBulk(cache->Slot, objects, count)
+        : TryLockFrontEnd.PopBulk(WordOf(cache, CacheRegistry.CpuHint(cache->Registry)), objects, count);
+
+    private static int PushBulk(Cache* cache, nuint* objects, int count) => cache->Registry->Restartable
+        ? RestartableSequence.PushBulk(cache->Slot, objects, count)
+        : TryLockFrontEnd.PushBulk(WordOf(cache, CacheRegistry.CpuHint(cache->Registry)), objects, count);
+}

@@ -1,0 +1,197 @@
+using Kmem.Engine.Pages;
+using Kmem.Engine.Primitives;
+using Kmem.Engine.Slabs;
+
+namespace Kmem.Engine.Caches;
+
+/// <summary>What a cache is made from.</summary>
+internal unsafe struct CacheDefinition
+{
+    public SlabLayout Layout;
+    public Mobility Mobility;
+    public CacheFlags Flags;
+
+    /// <summary>Whether the cache has magazines.</summary>
+    public bool HasMagazines;
+
+    /// <summary>Rounds of a magazine, fixed; 0 chooses by size and adapts.</summary>
+    public int MagazineCapacity;
+
+    public delegate*<void*, void*, bool> Constructor;
+    public delegate*<void*, void*, void> Destructor;
+    public void* Context;
+
+    /// <summary>UTF-8, not necessarily ended; may be null.</summary>
+    public byte* Name;
+    public int NameBytes;
+}
+
+/// <summary>Making, emptying, ending and checking a cache.</summary>
+internal unsafe partial struct Cache
+{
+    public static void Initialize(Cache* cache, CacheRegistry* registry, int index, CacheDefinition* definition)
+    {
+        Invariant.Holds((nuint)sizeof(Cache) <= CacheRegistry.CacheBytes);
+        *cache = default;
+        cache->Registry = registry;
+        cache->Index = (ushort)index;
+        cache->Slot = (nuint)registry->Areas + ((nuint)index * 8);
+        cache->Flags = definition->Flags;
+        cache->Constructor = definition->Constructor;
+        cache->Destructor = definition->Destructor;
+        cache->Context = definition->Context;
+        uint stride = definition->Layout.StrideBytes;
+        if (definition->HasMagazines)
+        {
+            bool isFixed = definition->MagazineCapacity != 0;
+            cache->Capacity = isFixed ? MagazineSizing.Nearest(definition->MagazineCapacity) : MagazineSizing.StartFor(stride);
+            cache->CapacityLeast = isFixed ? cache->Capacity : MagazineSizing.Nearest(cache->Capacity / 4);
+            cache->CapacityMost = isFixed ? cache->Capacity : MagazineSizing.LargestFor(stride);
+        }
+
+        Depot.Initialize(&cache->Depot, stride, registry->CpuCount);
+        SlabLists.Initialize(&cache->Slabs, registry->Zone, definition->Layout, cache->Slot, definition->Mobility);
+        int nameBytes = definition->NameBytes < NameBytesMax ? definition->NameBytes : NameBytesMax;
+        for (int at = 0; at < nameBytes; at++)
+        {
+            cache->Name[at] = definition->Name[at];
+        }
+
+        cache->State = CacheState.Live;
+    }
+
+    /// <summary>Objects that callers hold, counted while others may go on: exact when they do not.</summary>
+    public static long CountLive(Cache* cache)
+    {
+        SlabLists* slabs = &cache->Slabs;
+        long outOfSlabs = (slabs->Slabs * slabs->Layout.Objects) - slabs->FreeObjects;
+        return outOfSlabs - CountInMagazines(cache) - cache->Depot.Rounds;
+    }
+
+    /// <summary>Rounds in the loaded and previous magazines of all CPUs.</summary>
+    public static long CountInMagazines(Cache* cache)
+    {
+        long rounds = 0;
+        for (int cpu = 0; cpu < cache->Registry->CpuCount; cpu++)
+        {
+            rounds += new SlotWord(Atomic.Load(WordOf(cache, cpu))).Rounds;
+            rounds += new SlotWord(Atomic.Load(&CpuSlotOf(cache, cpu)->Previous)).Rounds;
+        }
+
+        return rounds;
+    }
+
+    /// <summary>Empties the magazines of one CPU into the slabs.</summary>
+    public static void DrainCpu(Cache* cache, int cpu)
+    {
+        CpuSlot* slot = CpuSlotOf(cache, cpu);
+        RankedLock.Enter(&slot->Lock, LockRank.CpuSlot);
+        SlotWord loaded = new(cache->Registry->Restartable ? TakeAwayRestartable(cache, cpu) : TakeAwayLocked(cache, cpu));
+        SlotWord previous = new(slot->Previous);
+        slot->Previous = SlotWord.None;
+        RankedLock.Exit(&slot->Lock, LockRank.CpuSlot);
+        Dispose(cache, loaded, cpu);
+        Dispose(cache, previous, cpu);
+    }
+
+    /// <summary>Empties all magazines, those of CPUs and those of the depot, into the slabs.</summary>
+    public static void Drain(Cache* cache)
+    {
+        for (int cpu = 0; cpu < cache->Registry->CpuCount; cpu++)
+        {
+            DrainCpu(cache, cpu);
+        }
+
+        ReapDepot(cache, long.MaxValue, long.MaxValue);
+    }
+
+    /// <summary>Empties up to so many full magazines of the depot into the slabs and frees as many empty ones.</summary>
+    public static void ReapDepot(Cache* cache, long full, long empty)
+    {
+        Magazine* magazine;
+        for (long reaped = 0; reaped < full && (magazine = Depot.TakeFull(&cache->Depot)) != null; reaped++)
+        {
+            Dispose(cache, new SlotWord(magazine, magazine->Rounds), 0);
+        }
+
+        for (long reaped = 0; reaped < empty && (magazine = Depot.TakeEmpty(&cache->Depot)) != null; reaped++)
+        {
+            CacheRegistry.FreeMagazine(cache->Registry, magazine, 0);
+        }
+    }
+
+    /// <summary>Empties all magazines and gives all free slabs back to the buddy allocator; returns how many slabs.</summary>
+    public static int Shrink(Cache* cache)
+    {
+        Drain(cache);
+        return SlabLists.ReleaseFreeSlabs(&cache->Slabs, 0, 0);
+    }
+
+    /// <summary>Ends the cache. False when objects are out: then it lives on.</summary>
+    public static bool TryDestroy(Cache* cache)
+    {
+        CacheRegistry* registry = cache->Registry;
+        RankedLock.Enter(&registry->ReaperLock, LockRank.Reaper);
+        Drain(cache);
+        SlabLists.ReleaseFreeSlabs(&cache->Slabs, 0, 0);
+        bool empty = cache->Slabs.Slabs == 0;
+        if (empty)
+        {
+            SlabLists.Destroy(&cache->Slabs, 0);
+            CacheRegistry.Remove(registry, cache);
+        }
+
+        RankedLock.Exit(&registry->ReaperLock, LockRank.Reaper);
+        return empty;
+    }
+
+    /// <summary>Whether all structures of the cache hold together. Other threads may go on.</summary>
+    public static SlabListsFault Validate(Cache* cache, out bool depotIsValid)
+    {
+        depotIsValid = Depot.IsValid(&cache->Depot);
+        return SlabLists.Validate(&cache->Slabs);
+    }
+
+    /// <summary>See the theory of restartable sequences: exchange, restart every sequence, look again.</summary>
+    private static ulong TakeAwayRestartable(Cache* cache, int cpu)
+    {
+        ulong* word = WordOf(cache, cpu);
+        ulong taken = Atomic.Load(word);
+        while (Atomic.Load(word) != SlotWord.None)
+        {
+            taken = Atomic.Exchange(word, SlotWord.None);
+            Face.BarrierForRestartableSequences();
+        }
+
+        return taken;
+    }
+
+    private static ulong TakeAwayLocked(Cache* cache, int cpu)
+    {
+        ulong* word = WordOf(cache, cpu);
+        ulong taken = Atomic.Exchange(word, SlotWord.Busy);
+        while (taken == SlotWord.Busy)
+        {
+            Face.SpinPause();
+            taken = Atomic.Exchange(word, SlotWord.Busy);
+        }
+
+        Atomic.Store(word, SlotWord.None);
+        return taken;
+    }
+
+    private static void Dispose(Cache* cache, SlotWord word, int cpu)
+    {
+        if (!word.HasMagazine)
+        {
+            return;
+        }
+
+        if (word.Rounds != 0)
+        {
+            Flush(cache, word.Magazine, word.Rounds, cpu);
+        }
+
+        CacheRegistry.FreeMagazine(cache->Registry, word.Magazine, cpu);
+    }
+}

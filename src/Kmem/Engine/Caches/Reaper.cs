@@ -1,0 +1,97 @@
+using Kmem.Engine.Primitives;
+using Kmem.Engine.Slabs;
+
+namespace Kmem.Engine.Caches;
+
+/// <summary>
+/// Maintenance of all caches of a heap, once in a while (the face calls it, about every second): what nobody needed
+/// since the last pass goes a layer down.
+/// <code>
+///   magazines of a CPU that were not touched for five passes   → slabs
+///   magazines that the depot never ran short of                → slabs, and their own memory
+///   free slabs that were never needed                          → buddy allocator
+///   capacity of magazines that are hardly exchanged            → a step smaller
+/// </code>
+/// </summary>
+/// <remarks>Source: Bonwick and Adams 2001 (working set of the depot), FreeBSD UMA (idle trimming). Runs beside all other operations.</remarks>
+internal static unsafe class Reaper
+{
+    private const int IdlePassesToDrain = 5;
+
+    public static void Maintain(CacheRegistry* registry)
+    {
+        RankedLock.Enter(&registry->ReaperLock, LockRank.Reaper);
+        for (int index = Atomic.Load(&registry->Count) - 1; index >= 1; index--)
+        {
+            Cache* cache = CacheRegistry.At(registry, index);
+            if (cache->State == CacheState.Live)
+            {
+                MaintainCache(cache);
+            }
+        }
+
+        RankedLock.Exit(&registry->ReaperLock, LockRank.Reaper);
+    }
+
+    /// <summary>Empties everything that is not in use, all magazines included. The caches of magazines come last.</summary>
+    public static void DrainAll(CacheRegistry* registry)
+    {
+        RankedLock.Enter(&registry->ReaperLock, LockRank.Reaper);
+        for (int index = Atomic.Load(&registry->Count) - 1; index >= 1; index--)
+        {
+            Cache* cache = CacheRegistry.At(registry, index);
+            if (cache->State == CacheState.Live)
+            {
+                _ = Cache.Shrink(cache);
+            }
+        }
+
+        RankedLock.Exit(&registry->ReaperLock, LockRank.Reaper);
+    }
+
+    private static void MaintainCache(Cache* cache)
+    {
+        if (cache->Capacity != 0)
+        {
+            for (int cpu = 0; cpu < cache->Registry->CpuCount; cpu++)
+            {
+                DrainIfIdle(cache, cpu);
+            }
+
+            Depot.CloseInterval(&cache->Depot, out long full, out long empty);
+            Cache.ReapDepot(cache, full, empty);
+            Resize(cache);
+        }
+
+        // The least number of free slabs since the last pass was needed by nobody.
+        SlabLists* slabs = &cache->Slabs;
+        _ = SlabLists.ReleaseFreeSlabs(slabs, slabs->FreeSlabs - slabs->FreeSlabsLeast, 0);
+    }
+
+    private static void DrainIfIdle(Cache* cache, int cpu)
+    {
+        CpuSlot* slot = Cache.CpuSlotOf(cache, cpu);
+        ulong word = Atomic.Load(Cache.WordOf(cache, cpu));
+        long visits = slot->Visits;
+        bool idle = word == slot->SeenWord && visits == slot->SeenVisits;
+        slot->SeenWord = word;
+        slot->SeenVisits = visits;
+        slot->IdlePasses = idle ? slot->IdlePasses + 1 : 0;
+        bool holdsSomething = word != SlotWord.None || Atomic.Load(&slot->Previous) != SlotWord.None;
+        if (slot->IdlePasses >= IdlePassesToDrain && holdsSomething)
+        {
+            Cache.DrainCpu(cache, cpu);
+        }
+    }
+
+    private static void Resize(Cache* cache)
+    {
+        int visits = cache->Visits;
+        cache->Visits = 0;
+        if (visits < MagazineSizing.VisitsToKeep && cache->Capacity > cache->CapacityLeast)
+        {
+            int smaller = MagazineSizing.Smaller(cache->Capacity);
+            cache->Capacity = smaller > cache->CapacityLeast ? smaller : cache->CapacityLeast;
+        }
+    }
+}

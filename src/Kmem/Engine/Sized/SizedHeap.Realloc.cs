@@ -1,0 +1,101 @@
+using Kmem.Engine.Caches;
+using Kmem.Engine.Pages;
+using Kmem.Engine.Primitives;
+
+namespace Kmem.Engine.Sized;
+
+/// <summary>Changing the size of what a caller holds, and maintenance of the whole heap.</summary>
+internal unsafe partial struct SizedHeap
+{
+    /// <summary>
+    /// The same bytes in an allocation of another size: in place where the new size leads to the same class, fits without
+    /// wasting more than half, or a run can give or take pages; else moved. Null when memory is out: the old allocation
+    /// stays.
+    /// </summary>
+    public static void* Reallocate(SizedHeap* heap, void* address, nuint sizeBytes, out Misuse misuse)
+    {
+        misuse = Misuse.None;
+        if (address == null || IsZeroSizePointer(address))
+        {
+            return Allocate(heap, sizeBytes);
+        }
+
+        nuint usable = UsableSize(heap, address, out misuse);
+        if (misuse != Misuse.None)
+        {
+            return null;
+        }
+
+        if (sizeBytes == 0)
+        {
+            misuse = Free(heap, address);
+            return (void*)ZeroSizePointer;
+        }
+
+        Page* page = Zone.PageOf(&heap->Zone, address);
+        if (page->Slot == 0 ? TryResizeRun(heap, page, sizeBytes) : sizeBytes <= usable && RoundUp(heap, sizeBytes) >= usable / 2)
+        {
+            return address;
+        }
+
+        void* moved = Allocate(heap, sizeBytes);
+        if (moved == null)
+        {
+            // A smaller size always fits where it is.
+            return sizeBytes <= usable ? address : null;
+        }
+
+        Memory.Copy(moved, address, sizeBytes < usable ? sizeBytes : usable);
+        misuse = Free(heap, address);
+        return moved;
+    }
+
+    /// <summary>In place, unless the new size belongs to a class.</summary>
+    private static bool TryResizeRun(SizedHeap* heap, Page* head, nuint sizeBytes)
+    {
+        if (sizeBytes <= heap->LargestClassBytes || sizeBytes > SizeBytesMax)
+        {
+            return false;
+        }
+
+        long pagesBefore = (long)head->Payload.Pages;
+        nuint pages = Address.PagesFor(sizeBytes);
+        if ((long)pages != pagesBefore && !Zone.ResizeRun(&heap->Zone, head, pages))
+        {
+            return false;
+        }
+
+        CountLarge(heap, 0, (long)sizeBytes - (long)head->Payload.RequestedBytes, (long)pages - pagesBefore);
+        head->Payload.RequestedBytes = sizeBytes;
+        return true;
+    }
+
+    /// <summary>One maintenance pass; see <see cref="Reaper"/>. Pages that have been free for the delay go back to the OS.</summary>
+    public static nuint Maintain(SizedHeap* heap, long purgeDelayMilliseconds)
+    {
+        Reaper.Maintain(&heap->Registry);
+        return Zone.Purge(&heap->Zone, heap->Os.NowMilliseconds(heap->Os.Context), purgeDelayMilliseconds);
+    }
+
+    /// <summary>Empties every magazine, frees every empty slab, and gives every free page back to the OS; returns the bytes given back.</summary>
+    public static nuint Trim(SizedHeap* heap)
+    {
+        Reaper.DrainAll(&heap->Registry);
+        Zone.DrainPageLists(&heap->Zone);
+        return Zone.Purge(&heap->Zone, heap->Os.NowMilliseconds(heap->Os.Context), 0);
+    }
+
+    /// <summary>Before giving up for want of memory: what magazines, empty slabs and page lists hold becomes free pages.</summary>
+    public static void ReclaimUnused(SizedHeap* heap)
+    {
+        Reaper.DrainAll(&heap->Registry);
+        Zone.DrainPageLists(&heap->Zone);
+    }
+
+    /// <summary>Whether a fresh allocation is a run that was never touched since the OS gave it.</summary>
+    public static bool ReadsAsZero(SizedHeap* heap, void* address)
+    {
+        Page* page = Zone.PageOf(&heap->Zone, address);
+        return page->Kind == PageKind.Run && (page->Flags & PageFlags.Purged) != 0;
+    }
+}

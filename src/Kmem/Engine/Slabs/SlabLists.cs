@@ -1,0 +1,353 @@
+using Kmem.Engine.Pages;
+using Kmem.Engine.Primitives;
+
+namespace Kmem.Engine.Slabs;
+
+/// <summary>What was wrong with objects given back: the first such object and how many there were.</summary>
+internal struct SlabFault
+{
+    public nuint Object;
+    public int Count;
+}
+
+/// <summary>
+/// All slabs of one cache: taking objects out of them and putting objects back, many at a time under one lock. See the
+/// theory in <c>Slab.cs</c>.
+/// </summary>
+internal unsafe partial struct SlabLists
+{
+    private const int PartialBins = 8;
+    private const byte ListFull = PartialBins;
+    private const byte ListFree = PartialBins + 1;
+    private const int ListCount = PartialBins + 2;
+
+    /// <summary>Bytes of free slabs that a busy cache keeps at most, however few slabs that is (but one).</summary>
+    private const nuint FreeBytesMax = 256 * 1024;
+
+    /// <summary>Where slabs come from and go to. Never changes.</summary>
+    public Zone* PageZone;
+
+    /// <summary>Never changes.</summary>
+    public SlabLayout Layout;
+
+    /// <summary>The cache's slot on CPU 0, written into every page of its slabs. Never changes.</summary>
+    public nuint Slot;
+
+    /// <summary>Never changes.</summary>
+    public Mobility Mobility;
+
+    /// <summary>Rank <see cref="LockRank.Slabs"/>. Guards all that follows and the bits and links of every slab.</summary>
+    public RankedLock Lock;
+
+    /// <summary>Bit b: partial bin b is not empty.</summary>
+    private byte _partialMask;
+
+    /// <summary>Heads of the lists as page numbers, 0 for none: the bins, the fullest first; full; free.</summary>
+    private fixed uint _heads[ListCount];
+
+    /// <summary>Slabs on each list.</summary>
+    private fixed long _counts[ListCount];
+
+    private BitTables _bitTables;
+
+    /// <summary>Free objects in all slabs.</summary>
+    public long FreeObjects;
+
+    /// <summary>Ever made, ever given back.</summary>
+    public long SlabsCreated;
+
+    public long SlabsDestroyed;
+
+    /// <summary>The least number of free slabs since the last maintenance: what nobody needed.</summary>
+    public long FreeSlabsLeast;
+
+    /// <summary>Free slabs kept; further ones go to the buddy allocator at once.</summary>
+    public int FreeSlabsMax;
+
+    public readonly long Slabs => SlabsCreated - SlabsDestroyed;
+
+    public readonly long FullSlabs => _counts[ListFull];
+
+    public readonly long FreeSlabs => _counts[ListFree];
+
+    public readonly long PartialSlabs => Slabs - FullSlabs - FreeSlabs;
+
+    /// <summary>Pages of free bits beside the slabs.</summary>
+    public readonly long BitTablePages => _bitTables.Pages;
+
+    public static void Initialize(SlabLists* lists, Zone* zone, SlabLayout layout, nuint slot, Mobility mobility)
+    {
+        *lists = default;
+        lists->PageZone = zone;
+        lists->Layout = layout;
+        lists->Slot = slot;
+        lists->Mobility = mobility;
+
+        // The kernel keeps 5 to 10 slabs by size; large ones are bounded by bytes.
+        int bySize = Bits.Log2(layout.StrideBytes) / 2;
+        bySize = bySize < 5 ? 5 : bySize > 10 ? 10 : bySize;
+        int byBytes = (int)(FreeBytesMax / layout.SlabBytes);
+        lists->FreeSlabsMax = byBytes < 1 ? 1 : byBytes < bySize ? byBytes : bySize;
+    }
+
+    /// <summary>
+    /// Takes up to <paramref name="count"/> objects, from the fullest slabs first; makes one new slab when there is no free
+    /// object at all. Returns how many; 0 when memory is out.
+    /// </summary>
+    public static int TakeObjects(SlabLists* lists, nuint* objects, int count, int cpu)
+    {
+        RankedLock.Enter(&lists->Lock, LockRank.Slabs);
+        int taken = TakeLocked(lists, objects, count);
+        RankedLock.Exit(&lists->Lock, LockRank.Slabs);
+        return taken != 0 ? taken : TakeFromNewSlab(lists, objects, count, cpu);
+    }
+
+    /// <summary>
+    /// Puts objects back. One that is in its slab already, or whose slab is gone, was freed twice: it is left out and told in
+    /// <paramref name="fault"/>. Every address was checked to be an object of this cache when it was freed.
+    /// </summary>
+    public static void ReturnObjects(SlabLists* lists, nuint* objects, int count, int cpu, SlabFault* fault)
+    {
+        RankedLock.Enter(&lists->Lock, LockRank.Slabs);
+        Page* current = null;
+        for (int index = 0; index < count; index++)
+        {
+            Page* page = Zone.PageOf(lists->PageZone, (void*)objects[index]);
+            bool isOurs = page != null && page->Slot == lists->Slot && Slab.IsObject(page, objects[index]);
+            Page* head = isOurs ? Slab.HeadOf(page) : null;
+            if (isOurs && head != current)
+            {
+                Relist(lists, current);
+                current = head;
+            }
+
+            if (isOurs && Slab.Return(head, &lists->Layout, Slab.IndexOf(page, objects[index])))
+            {
+                lists->FreeObjects++;
+            }
+            else if (fault->Count++ == 0)
+            {
+                fault->Object = objects[index];
+            }
+        }
+
+        Relist(lists, current);
+        Page* surplus = lists->FreeSlabs > lists->FreeSlabsMax ? UnlinkFreeSlabs(lists, lists->FreeSlabsMax) : null;
+        RankedLock.Exit(&lists->Lock, LockRank.Slabs);
+        GiveBack(lists, surplus, cpu);
+    }
+
+    /// <summary>Gives free slabs back to the buddy allocator until <paramref name="keep"/> are left; returns how many.</summary>
+    public static int ReleaseFreeSlabs(SlabLists* lists, long keep, int cpu)
+    {
+        RankedLock.Enter(&lists->Lock, LockRank.Slabs);
+        Page* surplus = UnlinkFreeSlabs(lists, keep);
+        lists->FreeSlabsLeast = lists->FreeSlabs;
+        RankedLock.Exit(&lists->Lock, LockRank.Slabs);
+        return GiveBack(lists, surplus, cpu);
+    }
+
+    /// <summary>Ends the lists of a cache without an object out: everything goes back to the buddy allocator.</summary>
+    public static void Destroy(SlabLists* lists, int cpu)
+    {
+        ReleaseFreeSlabs(lists, 0, cpu);
+        Invariant.Check(lists->Slabs == 0);
+        for (Page* page = BitTables.TakePage(&lists->_bitTables); page != null; page = BitTables.TakePage(&lists->_bitTables))
+        {
+            Zone.FreeBlock(lists->PageZone, page, cpu);
+        }
+    }
+
+    private static Page* At(SlabLists* lists, uint number) => lists->PageZone->MemoryMap + number;
+
+    private static uint NumberOf(SlabLists* lists, Page* head) => (uint)(head - lists->PageZone->MemoryMap);
+
+    private static int TakeLocked(SlabLists* lists, nuint* objects, int count)
+    {
+        Invariant.Holds(RankedLock.IsHeld(&lists->Lock));
+        int taken = 0;
+        while (taken < count)
+        {
+            uint number = lists->_partialMask != 0
+                ? lists->_heads[Bits.TrailingZeros(lists->_partialMask)]
+                : lists->_heads[ListFree];
+            if (number == 0)
+            {
+                break;
+            }
+
+            Page* head = At(lists, number);
+            taken += Slab.Take(head, &lists->Layout, (nuint)Zone.AddressOf(lists->PageZone, head), objects + taken, count - taken);
+            Relist(lists, head);
+        }
+
+        lists->FreeObjects -= taken;
+        Invariant.Holds(lists->FreeObjects >= 0);
+        return taken;
+    }
+
+    /// <summary>The rung below the lists: a block from the buddy allocator, cut into objects.</summary>
+    private static int TakeFromNewSlab(SlabLists* lists, nuint* objects, int count, int cpu)
+    {
+        Page* head = Zone.AllocateBlock(lists->PageZone, lists->Layout.Order, lists->Mobility, cpu);
+        if (head == null)
+        {
+            return 0;
+        }
+
+        Page* tablePage = null;
+        if (Slab.UsesBitTable(&lists->Layout))
+        {
+            // One page serves 64 slabs; a surplus one made by two threads at once is kept for later slabs.
+            RankedLock.Enter(&lists->Lock, LockRank.Slabs);
+            ulong* table = BitTables.TryTake(&lists->_bitTables);
+            RankedLock.Exit(&lists->Lock, LockRank.Slabs);
+            if (table == null)
+            {
+                tablePage = Zone.AllocateBlock(lists->PageZone, 0, Mobility.Unmovable, cpu);
+                if (tablePage == null)
+                {
+                    Zone.FreeBlock(lists->PageZone, head, cpu);
+                    return 0;
+                }
+            }
+
+            return InsertSlab(lists, head, table, tablePage, objects, count);
+        }
+
+        return InsertSlab(lists, head, null, null, objects, count);
+    }
+
+    private static int InsertSlab(SlabLists* lists, Page* head, ulong* table, Page* tablePage, nuint* objects, int count)
+    {
+        if (tablePage == null)
+        {
+            // Nobody else knows the block yet: no lock is needed to write its descriptors.
+            Slab.Carve(head, &lists->Layout, lists->Slot, table);
+        }
+
+        RankedLock.Enter(&lists->Lock, LockRank.Slabs);
+        if (tablePage != null)
+        {
+            BitTables.AddPage(&lists->_bitTables, tablePage, Zone.AddressOf(lists->PageZone, tablePage), lists->Layout.Order);
+            Slab.Carve(head, &lists->Layout, lists->Slot, BitTables.TryTake(&lists->_bitTables));
+        }
+
+        lists->SlabsCreated++;
+        lists->FreeObjects += lists->Layout.Objects;
+        Link(lists, head, ListFree);
+        int taken = TakeLocked(lists, objects, count);
+        RankedLock.Exit(&lists->Lock, LockRank.Slabs);
+        return taken;
+    }
+
+    /// <summary>Moves a slab to the list that its number of free objects asks for.</summary>
+    private static void Relist(SlabLists* lists, Page* head)
+    {
+        if (head == null)
+        {
+            return;
+        }
+
+        byte list = ListFor(lists, head);
+        if (list != head->SlabList)
+        {
+            Unlink(lists, head);
+            Link(lists, head, list);
+        }
+    }
+
+    private static byte ListFor(SlabLists* lists, Page* head)
+    {
+        uint free = head->FreeObjects;
+        uint objects = lists->Layout.Objects;
+        return free == 0 ? ListFull : free == objects ? ListFree : (byte)((free - 1) * PartialBins / objects);
+    }
+
+    private static void Link(SlabLists* lists, Page* head, byte list)
+    {
+        uint number = NumberOf(lists, head);
+        uint next = lists->_heads[list];
+        head->SlabList = list;
+        head->Prev = 0;
+        head->Next = next;
+        if (next != 0)
+        {
+            At(lists, next)->Prev = number;
+        }
+
+        lists->_heads[list] = number;
+        lists->_counts[list]++;
+        if (list < PartialBins)
+        {
+            lists->_partialMask |= (byte)(1 << list);
+        }
+    }
+
+    private static void Unlink(SlabLists* lists, Page* head)
+    {
+        byte list = head->SlabList;
+        Invariant.Holds(list < ListCount && lists->_counts[list] > 0);
+        if (head->Next != 0)
+        {
+            At(lists, head->Next)->Prev = head->Prev;
+        }
+
+        if (head->Prev != 0)
+        {
+            At(lists, head->Prev)->Next = head->Next;
+        }
+        else
+        {
+            lists->_heads[list] = head->Next;
+            if (head->Next == 0 && list < PartialBins)
+            {
+                lists->_partialMask &= (byte)~(1 << list);
+            }
+        }
+
+        lists->_counts[list]--;
+        if (list == ListFree && lists->_counts[ListFree] < lists->FreeSlabsLeast)
+        {
+            lists->FreeSlabsLeast = lists->_counts[ListFree];
+        }
+    }
+
+    /// <summary>Takes free slabs off their list until <paramref name="keep"/> are left, and dissolves them; returns them chained through Next.</summary>
+    private static Page* UnlinkFreeSlabs(SlabLists* lists, long keep)
+    {
+        Invariant.Holds(RankedLock.IsHeld(&lists->Lock));
+        Page* chain = null;
+        while (lists->_counts[ListFree] > keep)
+        {
+            Page* head = At(lists, lists->_heads[ListFree]);
+            Unlink(lists, head);
+            if (Slab.UsesBitTable(&lists->Layout))
+            {
+                BitTables.Return(&lists->_bitTables, (ulong*)head->FreeBits[0]);
+            }
+
+            lists->FreeObjects -= lists->Layout.Objects;
+            lists->SlabsDestroyed++;
+            Slab.Dissolve(head, &lists->Layout);
+            head->Next = chain == null ? 0 : NumberOf(lists, chain);
+            chain = head;
+        }
+
+        return chain;
+    }
+
+    private static int GiveBack(SlabLists* lists, Page* chain, int cpu)
+    {
+        int slabs = 0;
+        while (chain != null)
+        {
+            Page* next = chain->Next == 0 ? null : At(lists, chain->Next);
+            Zone.FreeBlock(lists->PageZone, chain, cpu);
+            chain = next;
+            slabs++;
+        }
+
+        return slabs;
+    }
+}

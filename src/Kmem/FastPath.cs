@@ -1,0 +1,65 @@
+using System.Runtime.CompilerServices;
+using Kmem.Engine;
+using Kmem.Engine.Caches;
+using Kmem.Engine.Pages;
+using Kmem.Engine.Primitives;
+using Kmem.Engine.Sized;
+using Kmem.Engine.Slabs;
+
+namespace Kmem;
+
+/// <summary>
+/// Rung 1 of allocate and free, inlined into the public entry points. What it takes as arguments is constant for a heap:
+/// the shared heap passes read-only statics, which the JIT folds into the code.
+/// </summary>
+internal static unsafe class FastPath
+{
+    /// <summary>The word of the size class on CPU 0; the empty slot for a size of zero. <paramref name="sizeBytes"/> is at most the largest class.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static nuint SlotFor(byte* classTable, nuint areas, nuint sizeBytes) =>
+        areas + ((nuint)classTable[(sizeBytes + 7) >> SizeClasses.GranuleShift] * 8);
+
+    /// <summary>Rung 1 of allocate: null says "slow".</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void* Pop(nuint slot, bool restartable) =>
+        restartable ? RestartableSequence.Pop(slot) : TryLockFrontEnd.Pop(WordOfHint(slot));
+
+    /// <summary>Rung 1 of free: false says "slow".</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Push(nuint slot, void* round, bool restartable) =>
+        restartable ? RestartableSequence.Push(slot, round) : TryLockFrontEnd.Push(WordOfHint(slot), round);
+
+    /// <summary>
+    /// Rung 1 of a free that knows only the address: the page's descriptor says whose object it is and where objects
+    /// start. False says "slow": not below the frontier of the first range, no slab, no object, or no room.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool TryFree(byte* firstBase, nuint* frontier, Page* memoryMap, bool restartable, void* pointer)
+    {
+        nuint offset = (nuint)pointer - (nuint)firstBase;
+        if (offset >= *frontier)
+        {
+            return false;
+        }
+
+        Page* page = memoryMap + (offset >> Address.PageShift);
+        return page->Slot != 0 && Slab.IsObject(page, (nuint)pointer) && Push((nuint)page->Slot, pointer, restartable);
+    }
+
+    /// <summary>The same where the cache is known: an object of another cache is "slow", where the mistake is named.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool TryFreeOf(nuint slot, byte* firstBase, nuint* frontier, Page* memoryMap, bool restartable, void* pointer)
+    {
+        nuint offset = (nuint)pointer - (nuint)firstBase;
+        if (offset >= *frontier)
+        {
+            return false;
+        }
+
+        Page* page = memoryMap + (offset >> Address.PageShift);
+        return page->Slot == slot && Slab.IsObject(page, (nuint)pointer) && Push(slot, pointer, restartable);
+    }
+
+    private static ulong* WordOfHint(nuint slot) =>
+        (ulong*)(slot + ((nuint)((uint)Face.CurrentCpuHint() % (uint)Face.CpuCountMax()) << RestartableSequence.CpuAreaShift));
+}

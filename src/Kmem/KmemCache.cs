@@ -1,0 +1,371 @@
+using System;
+using System.Runtime.CompilerServices;
+using System.Text;
+using Kmem.Diagnostics;
+using Kmem.Engine.Caches;
+using Kmem.Engine.Pages;
+using Kmem.Engine.Primitives;
+using Kmem.Engine.Sized;
+using Kmem.Engine.Slabs;
+
+namespace Kmem;
+
+/// <summary>
+/// A cache of objects of one size: the kernel's <c>kmem_cache</c>. Freed objects wait in per-CPU magazines, constructed, for the
+/// next allocation.
+/// </summary>
+/// <remarks>
+/// <para>Thread-safe; an object may be freed by another thread than the one that allocated it. Objects live until they are freed;
+/// the garbage collector never sees them.</para>
+/// <para>Source: Bonwick 1994, Bonwick and Adams 2001, Linux mm/slub.c for layout and retention.</para>
+/// </remarks>
+public sealed unsafe class KmemCache : IDisposable
+{
+    /// <summary>The largest object: 4 MiB.</summary>
+    public const int ObjectSizeBytesMax = (int)SlabLayout.ObjectSizeBytesMax;
+
+    /// <summary>The largest alignment: a page.</summary>
+    public const int AlignmentBytesMax = (int)SlabLayout.AlignmentBytesMax;
+
+    private readonly KmemHeap _heap;
+    private readonly ConstructorBridge? _bridge;
+    private readonly bool _clearsOnAlloc;
+    private readonly nuint _emptySlot;
+
+    // What rung 1 needs, copied here to be one load away.
+    private readonly byte* _firstBase;
+    private readonly nuint* _frontier;
+    private readonly Page* _memoryMap;
+    private readonly bool _restartable;
+
+    /// <summary>The cache's word on CPU 0; the empty slot once disposed, so that every call takes the slow rung.</summary>
+    private nuint _slot;
+
+    /// <summary>The same for allocation; the empty slot also where objects are cleared on the way.</summary>
+    private nuint _allocSlot;
+
+    private Cache* _core;
+
+    /// <summary>Makes a cache.</summary>
+    /// <param name="name">Name in reports and tables; not empty, no white space or control characters. Need not be unique.</param>
+    /// <param name="objectSizeBytes">Size of an object in bytes, 1 to 4 MiB.</param>
+    /// <param name="options">Settings; null takes the defaults.</param>
+    /// <exception cref="ArgumentException">The name, the size or a setting is out of range.</exception>
+    /// <exception cref="OutOfMemoryException">No memory, or the heap has 8192 caches already.</exception>
+    public KmemCache(string name, nuint objectSizeBytes, KmemCacheOptions? options = null)
+    {
+        ThrowIfNotName(name);
+        if (objectSizeBytes is 0 or > SlabLayout.ObjectSizeBytesMax)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(objectSizeBytes),
+                objectSizeBytes,
+                $"An object of the cache '{name}' has 1 to {SlabLayout.ObjectSizeBytesMax} bytes.");
+        }
+
+        options ??= new KmemCacheOptions();
+        if (options.AlignmentBytes != 0)
+        {
+            KmemHeap.ThrowIfNotAlignment(options.AlignmentBytes, SlabLayout.AlignmentBytesMax, nameof(options));
+        }
+
+        ArgumentOutOfRangeException.ThrowIfNegative(options.MagazineCapacity, nameof(options));
+        if ((options.Flags & ~KnownFlags) != 0)
+        {
+            throw new ArgumentException($"The cache '{name}' has unknown flags: {options.Flags & ~KnownFlags}.", nameof(options));
+        }
+
+        if (options.Constructor != null && (options.Flags & KmemCacheFlags.ZeroOnAlloc) != 0)
+        {
+            throw new ArgumentException($"The cache '{name}' cannot both construct its objects and clear them on allocation.", nameof(options));
+        }
+
+        _heap = options.Heap ?? KmemHeap.Shared;
+        ObjectDisposedException.ThrowIf(_heap.IsDisposed, _heap);
+        Name = name;
+        _bridge = options.Constructor != null || options.Destructor != null ? new ConstructorBridge(name, options) : null;
+        _clearsOnAlloc = (options.Flags & KmemCacheFlags.ZeroOnAlloc) != 0;
+        KmemSlabRule rule = options.SlabRule ?? (_heap.Core->SlabRule == SlabRule.Kernel ? KmemSlabRule.Kernel : KmemSlabRule.Default);
+        CacheDefinition definition = new()
+        {
+            Layout = SlabLayout.Compute(
+                (uint)objectSizeBytes,
+                (uint)options.AlignmentBytes,
+                rule == KmemSlabRule.Kernel ? SlabRule.Kernel : SlabRule.Default,
+                Environment.ProcessorCount,
+                (options.Flags & KmemCacheFlags.CacheLineAligned) != 0),
+            Mobility = (options.Flags & KmemCacheFlags.Reclaimable) != 0 ? Mobility.Reclaimable : Mobility.Unmovable,
+            HasMagazines = (options.Flags & KmemCacheFlags.NoMagazines) == 0,
+            MagazineCapacity = options.MagazineCapacity,
+        };
+        _bridge?.Fill(&definition, options);
+        byte[] utf8 = Encoding.UTF8.GetBytes(name);
+        fixed (byte* bytes = utf8)
+        {
+            definition.Name = bytes;
+            definition.NameBytes = utf8.Length;
+            _core = CacheRegistry.Create(&_heap.Core->Registry, &definition);
+        }
+
+        if (_core == null)
+        {
+            _bridge?.Dispose();
+            throw _heap.OutOfMemory($"the cache '{name}' ({CacheRegistry.CachesMax} caches at most)");
+        }
+
+        _firstBase = _heap.FirstBase;
+        _frontier = _heap.Frontier;
+        _memoryMap = _heap.MemoryMap;
+        _restartable = _heap.Restartable;
+        _emptySlot = _heap.Areas;
+        _slot = _core->Slot;
+        _allocSlot = _clearsOnAlloc ? _emptySlot : _slot;
+        Layout = new KmemSlabLayout(_core->Slabs.Layout);
+    }
+
+    /// <summary>Name of the cache.</summary>
+    public string Name { get; }
+
+    /// <summary>The heap that its slabs come from.</summary>
+    public KmemHeap Heap => _heap;
+
+    /// <summary>Geometry of its slabs.</summary>
+    public KmemSlabLayout Layout { get; }
+
+    /// <summary>Size of an object in bytes, as asked for.</summary>
+    public nuint ObjectSizeBytes => Layout.ObjectSizeBytes;
+
+    /// <summary>Distance of two objects in bytes.</summary>
+    public nuint StrideBytes => Layout.StrideBytes;
+
+    /// <summary>A slab has 2^Order pages.</summary>
+    public int Order => Layout.Order;
+
+    /// <summary>Objects in one slab.</summary>
+    public int ObjectsPerSlab => Layout.ObjectsPerSlab;
+
+    private const KmemCacheFlags KnownFlags =
+        KmemCacheFlags.CacheLineAligned | KmemCacheFlags.Reclaimable | KmemCacheFlags.ZeroOnAlloc | KmemCacheFlags.NoMagazines;
+
+    /// <summary>An object: constructed where the cache has a constructor, else not initialised.</summary>
+    /// <returns>The object. Never null.</returns>
+    /// <exception cref="OutOfMemoryException">Memory is out.</exception>
+    /// <exception cref="InvalidOperationException">The constructor refused. What it throws itself comes through as it is.</exception>
+    /// <safety>The caller accesses no more than <see cref="ObjectSizeBytes"/> bytes and does not use the object after freeing it.</safety>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void* Alloc()
+    {
+        void* round = FastPath.Pop(_allocSlot, _restartable);
+        return round != null ? round : AllocSlow();
+    }
+
+    /// <summary>Like <see cref="Alloc"/>, but returns null when memory is out or the constructor returned false.</summary>
+    /// <returns>The object, or null.</returns>
+    /// <safety>As for <see cref="Alloc"/>.</safety>
+    public void* TryAlloc()
+    {
+        void* round = FastPath.Pop(_allocSlot, _restartable);
+        return round != null ? round : TryAllocSlow();
+    }
+
+    /// <summary>Like <see cref="Alloc"/>, with every byte of the object zero. Not for caches with a constructor, whose objects it would undo.</summary>
+    /// <returns>The object. Never null.</returns>
+    /// <exception cref="InvalidOperationException">The cache has a constructor.</exception>
+    /// <exception cref="OutOfMemoryException">Memory is out.</exception>
+    /// <safety>As for <see cref="Alloc"/>.</safety>
+    public void* AllocZeroed()
+    {
+        if (_bridge is { HasConstructor: true })
+        {
+            throw new InvalidOperationException($"The cache '{Name}' constructs its objects: clearing one would undo that.");
+        }
+
+        void* round = Alloc();
+        Memory.Clear(round, ObjectSizeBytes);
+        return round;
+    }
+
+    /// <summary>Gives an object back, in constructed state where the cache has a constructor. Null is not allowed.</summary>
+    /// <param name="pointer">An object of this cache.</param>
+    /// <exception cref="KmemMisuseException">The pointer is foreign, inside an object, of another cache, or free already.</exception>
+    /// <exception cref="ObjectDisposedException">The cache was disposed.</exception>
+    /// <safety>The object is not used afterwards by anyone.</safety>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Free(void* pointer)
+    {
+        if (!FastPath.TryFreeOf(_slot, _firstBase, _frontier, _memoryMap, _restartable, pointer))
+        {
+            FreeSlow(pointer);
+        }
+    }
+
+    /// <summary>Fills the span with objects: all or none.</summary>
+    /// <param name="objects">Receives the objects' addresses.</param>
+    /// <returns>False when memory ran out or the constructor refused; then nothing was allocated.</returns>
+    /// <exception cref="ObjectDisposedException">The cache was disposed.</exception>
+    public bool AllocBulk(Span<nint> objects)
+    {
+        ThrowIfDisposed();
+        fixed (nint* start = objects)
+        {
+            bool done = Cache.AllocateBulk(_core, (nuint*)start, objects.Length);
+            if (!done)
+            {
+                objects.Clear();
+                ConstructorBridge.ThrowPending();
+                return false;
+            }
+        }
+
+        if (_clearsOnAlloc)
+        {
+            foreach (nint each in objects)
+            {
+                Memory.Clear((void*)each, ObjectSizeBytes);
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Gives many objects back.</summary>
+    /// <param name="objects">Addresses of objects of this cache. All are checked before the first is freed.</param>
+    /// <exception cref="KmemMisuseException">One is not a live object of this cache: then nothing was freed, unless it was freed twice, which is found on the way.</exception>
+    /// <exception cref="ObjectDisposedException">The cache was disposed.</exception>
+    public void FreeBulk(ReadOnlySpan<nint> objects)
+    {
+        ThrowIfDisposed();
+        foreach (nint each in objects)
+        {
+            _heap.ThrowIfMisuse(SizedHeap.CheckForCache(_heap.Core, _core, (void*)each), (void*)each, $"FreeBulk to the cache '{Name}'");
+        }
+
+        SlabFault fault = default;
+        fixed (nint* start = objects)
+        {
+            Cache.FreeBulk(_core, (nuint*)start, objects.Length, &fault);
+        }
+
+        if (fault.Count != 0)
+        {
+            _heap.ThrowIfMisuse(Misuse.AlreadyFree, (void*)fault.Object, $"FreeBulk to the cache '{Name}'");
+        }
+
+        _heap.ThrowIfDoubleFree();
+    }
+
+    /// <summary>Empties the magazines and gives every empty slab back to the page allocator.</summary>
+    /// <returns>Slabs given back.</returns>
+    /// <exception cref="KmemMisuseException">An object that was freed twice was found on the way.</exception>
+    /// <exception cref="ObjectDisposedException">The cache was disposed.</exception>
+    public int Shrink()
+    {
+        ThrowIfDisposed();
+        int slabs = Cache.Shrink(_core);
+        _heap.ThrowIfDoubleFree();
+        return slabs;
+    }
+
+    /// <summary>Walks and recounts the cache's structures.</summary>
+    /// <exception cref="InvalidOperationException">A structure is broken; the message says which.</exception>
+    /// <exception cref="ObjectDisposedException">The cache was disposed.</exception>
+    public void Validate()
+    {
+        ThrowIfDisposed();
+        HeapValidation.ValidateCache(_core, Name);
+    }
+
+    /// <summary>Figures of this moment.</summary>
+    /// <returns>The figures.</returns>
+    /// <exception cref="ObjectDisposedException">The cache was disposed.</exception>
+    public KmemCacheStatistics GetStatistics()
+    {
+        ThrowIfDisposed();
+        return HeapSnapshot.OfCache(_heap, _core);
+    }
+
+    /// <summary>Ends the cache: objects in magazines are destroyed, and its slabs go back to the page allocator.</summary>
+    /// <exception cref="KmemMisuseException">Objects are out: the message lists them, and the cache lives on.</exception>
+    public void Dispose()
+    {
+        if (_core == null || _heap.IsDisposed)
+        {
+            return;
+        }
+
+        Cache* core = _core;
+        (_slot, _allocSlot) = (_emptySlot, _emptySlot);
+        if (!Cache.TryDestroy(core))
+        {
+            _slot = core->Slot;
+            _allocSlot = _clearsOnAlloc ? _emptySlot : _slot;
+            MisuseReport.RaiseLiveObjects(_heap, core, Name);
+            return;
+        }
+
+        _core = null;
+        _bridge?.Dispose();
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void* AllocSlow()
+    {
+        void* round = TryAllocSlow();
+        if (round == null)
+        {
+            throw ConstructorBridge.TakeRefusal()
+                ? new InvalidOperationException($"The constructor of the cache '{Name}' refused.")
+                : _heap.OutOfMemory($"an object of the cache '{Name}' ({ObjectSizeBytes} bytes)");
+        }
+
+        return round;
+    }
+
+    private void* TryAllocSlow()
+    {
+        ThrowIfDisposed();
+        _ = ConstructorBridge.TakeRefusal();
+        void* round = Cache.Allocate(_core);
+        ConstructorBridge.ThrowPending();
+        if (round == null && !ConstructorBridge.Refused)
+        {
+            SizedHeap.ReclaimUnused(_heap.Core);
+            round = Cache.Allocate(_core);
+            ConstructorBridge.ThrowPending();
+        }
+
+        if (round != null && _clearsOnAlloc)
+        {
+            Memory.Clear(round, ObjectSizeBytes);
+        }
+
+        return round;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void FreeSlow(void* pointer)
+    {
+        ThrowIfDisposed();
+        _heap.ThrowIfMisuse(SizedHeap.FreeToCache(_heap.Core, _core, pointer), pointer, $"Free to the cache '{Name}'");
+        _heap.ThrowIfDoubleFree();
+    }
+
+    private void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(_core == null || _heap.IsDisposed, this);
+
+    private static void ThrowIfNotName(string name)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        foreach (char character in name)
+        {
+            if (char.IsWhiteSpace(character) || char.IsControl(character))
+            {
+                throw new ArgumentException($"The name '{name}' has white space or control characters, which would break tables.", nameof(name));
+            }
+        }
+
+        if (Encoding.UTF8.GetByteCount(name) > Cache.NameBytesMax)
+        {
+            throw new ArgumentException($"The name '{name}' has more than {Cache.NameBytesMax} bytes in UTF-8.", nameof(name));
+        }
+    }
+}

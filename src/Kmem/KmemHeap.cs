@@ -1,0 +1,369 @@
+using System;
+using System.Runtime.CompilerServices;
+using System.Threading;
+using Kmem.Diagnostics;
+using Kmem.Engine;
+using Kmem.Engine.Caches;
+using Kmem.Engine.Pages;
+using Kmem.Engine.Primitives;
+using Kmem.Engine.Sized;
+using Kmem.Engine.Slabs;
+
+namespace Kmem;
+
+/// <summary>
+/// A heap of one's own: an address range, a page allocator, size classes and caches that share nothing with other heaps.
+/// Disposing it releases everything in it at once.
+/// </summary>
+/// <remarks>Thread-safe, except <see cref="Dispose"/>, after which nothing of the heap may be used. The rules for memory are those of <see cref="Kmalloc"/>.</remarks>
+public sealed unsafe partial class KmemHeap : IDisposable
+{
+    private readonly KmemHeapOptions _options;
+    private readonly Lock _maintenance = new();
+    private readonly Timer? _timer;
+    private readonly bool _isShared;
+    private bool _disposed;
+
+    // Constant while the heap lives: what rung 1 needs.
+    internal readonly SizedHeap* Core;
+    internal readonly byte* ClassTable;
+    internal readonly nuint Areas;
+    internal readonly nuint LargestClassBytes;
+    internal readonly bool Restartable;
+    internal readonly byte* FirstBase;
+    internal readonly Page* MemoryMap;
+    internal readonly nuint* Frontier;
+
+    /// <summary>Makes a heap.</summary>
+    /// <param name="options">Settings; null takes the defaults.</param>
+    /// <exception cref="ArgumentException">A setting is out of range.</exception>
+    /// <exception cref="PlatformNotSupportedException">Restartable sequences were asked for and this machine has none.</exception>
+    /// <exception cref="OutOfMemoryException">The OS refuses address space or memory.</exception>
+    public KmemHeap(KmemHeapOptions? options = null)
+        : this(options ?? new KmemHeapOptions(), Face.SelectOs())
+    {
+    }
+
+    private KmemHeap(KmemHeapOptions options, bool isShared)
+        : this(options, Face.SelectOs()) => _isShared = isShared;
+
+    internal KmemHeap(KmemHeapOptions options, Engine.Os.OsTable os)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(options.Name, nameof(options));
+        ArgumentOutOfRangeException.ThrowIfNegative(options.PurgeDelayMilliseconds, nameof(options));
+        ArgumentOutOfRangeException.ThrowIfNegative(options.MaintenanceIntervalMilliseconds, nameof(options));
+        _options = options;
+        Restartable = ChooseFrontEnd(options.FrontEnd);
+        HeapDefinition definition = new()
+        {
+            Os = os,
+            ReserveBytes = options.ReserveBytes,
+            Growable = options.Growable,
+            CpuCount = Face.CpuCountMax(),
+            Restartable = Restartable,
+            SizeClasses = options.SizeClasses == KmemSizeClasses.Kernel ? SizeClassSet.Kernel : SizeClassSet.Default,
+            SlabRule = options.SlabRule == KmemSlabRule.Kernel ? SlabRule.Kernel : SlabRule.Default,
+        };
+        Core = SizedHeap.Create(&definition);
+        if (Core == null)
+        {
+            throw new OutOfMemoryException($"Kmem: the operating system refuses memory for the heap '{options.Name}'.");
+        }
+
+        ClassTable = Core->ClassTable;
+        Areas = (nuint)Core->Registry.Areas;
+        LargestClassBytes = Core->LargestClassBytes;
+        FirstBase = Core->Zone.FirstBase;
+        MemoryMap = Core->Zone.MemoryMapOfFirst;
+        Frontier = &Core->Zone.FirstFrontierBytes;
+        Pages = new PageAllocator(this);
+        HeapDirectory.Add(this);
+        if (options.MaintenanceIntervalMilliseconds != 0)
+        {
+            _timer = new Timer(static heap => ((KmemHeap)heap!).MaintainInBackground(), this, options.MaintenanceIntervalMilliseconds, options.MaintenanceIntervalMilliseconds);
+        }
+    }
+
+    /// <summary>The heap that <see cref="Kmalloc"/> uses and caches use by default. It is never disposed.</summary>
+    public static KmemHeap Shared => SharedHeap.Instance;
+
+    /// <summary>Name of the heap in reports.</summary>
+    public string Name => _options.Name;
+
+    /// <summary>How the per-CPU magazines are reached.</summary>
+    public KmemFrontEnd FrontEnd => Restartable ? KmemFrontEnd.RestartableSequences : KmemFrontEnd.TryLock;
+
+    /// <summary>The page allocator below.</summary>
+    public PageAllocator Pages { get; }
+
+    /// <inheritdoc cref="Kmalloc.Alloc"/>
+    /// <safety>As for <see cref="Kmalloc.Alloc"/>.</safety>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void* Alloc(nuint sizeBytes)
+    {
+        if (sizeBytes <= LargestClassBytes)
+        {
+            void* round = FastPath.Pop(FastPath.SlotFor(ClassTable, Areas, sizeBytes), Restartable);
+            if (round != null)
+            {
+                return round;
+            }
+        }
+
+        return AllocSlow(sizeBytes);
+    }
+
+    /// <inheritdoc cref="Kmalloc.TryAlloc"/>
+    /// <safety>As for <see cref="Kmalloc.Alloc"/>.</safety>
+    public void* TryAlloc(nuint sizeBytes)
+    {
+        void* memory = SizedHeap.Allocate(Core, sizeBytes);
+        if (memory == null && sizeBytes <= SizedHeap.SizeBytesMax)
+        {
+            // What magazines and empty slabs hold may serve this request.
+            SizedHeap.ReclaimUnused(Core);
+            memory = SizedHeap.Allocate(Core, sizeBytes);
+        }
+
+        return memory;
+    }
+
+    /// <inheritdoc cref="Kmalloc.AllocZeroed"/>
+    /// <safety>As for <see cref="Kmalloc.Alloc"/>.</safety>
+    public void* AllocZeroed(nuint sizeBytes)
+    {
+        void* memory = Alloc(sizeBytes);
+        if (sizeBytes != 0 && !SizedHeap.ReadsAsZero(Core, memory))
+        {
+            Memory.Clear(memory, sizeBytes);
+        }
+
+        return memory;
+    }
+
+    /// <inheritdoc cref="Kmalloc.AllocAligned"/>
+    /// <safety>As for <see cref="Kmalloc.Alloc"/>.</safety>
+    public void* AllocAligned(nuint sizeBytes, nuint alignmentBytes)
+    {
+        ThrowIfNotAlignment(alignmentBytes, SizedHeap.AlignmentBytesMax);
+        void* memory = SizedHeap.AllocateAligned(Core, sizeBytes, alignmentBytes);
+        if (memory == null)
+        {
+            SizedHeap.ReclaimUnused(Core);
+            memory = SizedHeap.AllocateAligned(Core, sizeBytes, alignmentBytes);
+        }
+
+        return memory != null ? memory : throw OutOfMemory($"{sizeBytes} bytes aligned to {alignmentBytes}");
+    }
+
+    /// <inheritdoc cref="Kmalloc.Realloc"/>
+    /// <safety>As for <see cref="Kmalloc.Realloc"/>.</safety>
+    public void* Realloc(void* pointer, nuint sizeBytes)
+    {
+        void* moved = SizedHeap.Reallocate(Core, pointer, sizeBytes, out Misuse misuse);
+        ThrowIfMisuse(misuse, pointer, "Realloc");
+        return moved != null ? moved : throw OutOfMemory($"{sizeBytes} bytes in place of {UsableSize(pointer)}");
+    }
+
+    /// <inheritdoc cref="Kmalloc.Free(void*)"/>
+    /// <safety>As for <see cref="Kmalloc.Free(void*)"/>.</safety>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Free(void* pointer)
+    {
+        if (!FastPath.TryFree(FirstBase, Frontier, MemoryMap, Restartable, pointer))
+        {
+            FreeSlow(pointer);
+        }
+    }
+
+    /// <inheritdoc cref="Kmalloc.Free(void*, nuint)"/>
+    /// <safety>As for <see cref="Kmalloc.Free(void*)"/>.</safety>
+    public void Free(void* pointer, nuint sizeBytes)
+    {
+        if (pointer != null)
+        {
+            ThrowIfMisuse(SizedHeap.CheckSize(Core, pointer, sizeBytes), pointer, $"Free of {sizeBytes} bytes");
+            Free(pointer);
+        }
+    }
+
+    /// <inheritdoc cref="Kmalloc.UsableSize"/>
+    /// <safety>As for <see cref="Kmalloc.UsableSize"/>.</safety>
+    public nuint UsableSize(void* pointer)
+    {
+        nuint usable = SizedHeap.UsableSize(Core, pointer, out Misuse misuse);
+        ThrowIfMisuse(misuse, pointer, "UsableSize");
+        return usable;
+    }
+
+    /// <inheritdoc cref="Kmalloc.RoundUpSize"/>
+    public nuint RoundUpSize(nuint sizeBytes) => SizedHeap.RoundUp(Core, sizeBytes);
+
+    /// <summary>
+    /// One maintenance pass: magazines and slabs that nobody needed since the last pass are emptied, and pages that have
+    /// been free for <see cref="KmemHeapOptions.PurgeDelayMilliseconds"/> go back to the OS. Runs in the background by itself unless that was turned off.
+    /// </summary>
+    /// <exception cref="KmemMisuseException">An object that was freed twice was found on the way.</exception>
+    public void Maintain()
+    {
+        lock (_maintenance)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            _ = SizedHeap.Maintain(Core, _options.PurgeDelayMilliseconds);
+        }
+
+        ThrowIfDoubleFree();
+    }
+
+    /// <summary>Empties every magazine, frees every empty slab and gives every free page back to the OS, now.</summary>
+    /// <returns>Bytes given back to the OS.</returns>
+    /// <exception cref="KmemMisuseException">An object that was freed twice was found on the way.</exception>
+    public nuint Trim()
+    {
+        nuint bytes;
+        lock (_maintenance)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            bytes = SizedHeap.Trim(Core);
+        }
+
+        ThrowIfDoubleFree();
+        return bytes;
+    }
+
+    /// <summary>Walks and recounts every structure. For tests and tools: costs time in proportion to the heap.</summary>
+    /// <exception cref="InvalidOperationException">A structure is broken; the message says which.</exception>
+    public void Validate() => HeapValidation.Validate(this);
+
+    /// <summary>Where every byte is.</summary>
+    /// <returns>The figures of this moment.</returns>
+    public KmemStatistics GetStatistics() => HeapSnapshot.Take(this);
+
+    /// <summary>What an address is, in words: whose object, slab, run or block, at which offset, free or not.</summary>
+    /// <param name="address">Any address at all; it is not accessed.</param>
+    /// <returns>One line.</returns>
+    /// <safety>None: the address is not accessed.</safety>
+    public string Describe(void* address) => AddressDescription.Of(this, address);
+
+    /// <summary>Releases the heap and everything in it at once, without destructors. The shared heap ignores this.</summary>
+    public void Dispose()
+    {
+        if (_isShared)
+        {
+            return;
+        }
+
+        lock (_maintenance)
+        {
+            if (_disposed)
+            {
+                return;
+            }
+
+            _disposed = true;
+            _timer?.Dispose();
+            HeapDirectory.Remove(this);
+            SizedHeap.Destroy(Core);
+        }
+    }
+
+    internal bool IsDisposed => _disposed;
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    internal void* AllocSlow(nuint sizeBytes)
+    {
+        void* memory = SizedHeap.AllocateSlow(Core, sizeBytes);
+        if (memory == null)
+        {
+            memory = TryAlloc(sizeBytes);
+        }
+
+        return memory != null ? memory : throw OutOfMemory($"{sizeBytes} bytes");
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    internal void FreeSlow(void* pointer)
+    {
+        ThrowIfMisuse(SizedHeap.Free(Core, pointer), pointer, "Free");
+        ThrowIfDoubleFree();
+    }
+
+    internal void ThrowIfMisuse(Misuse misuse, void* pointer, string operation)
+    {
+        if (misuse != Misuse.None)
+        {
+            MisuseReport.Raise(this, _options.MisusePolicy, (KmemMisuse)misuse, pointer, operation);
+        }
+    }
+
+    /// <summary>An object that was freed twice, with others in between, is found when a magazine is emptied into the slabs.</summary>
+    internal void ThrowIfDoubleFree()
+    {
+        if (Atomic.Load(&Core->Registry.DoubleFrees) != 0)
+        {
+            MisuseReport.RaiseDoubleFree(this, _options.MisusePolicy);
+        }
+    }
+
+    internal OutOfMemoryException OutOfMemory(string what)
+    {
+        KmemStatistics statistics = GetStatistics();
+        return new OutOfMemoryException(
+            $"Kmem: no memory for {what}: the heap '{Name}' has committed {statistics.CommittedBytes:N0} bytes of {statistics.ReservedBytes:N0} reserved.");
+    }
+
+    internal static void ThrowIfNotAlignment(nuint alignmentBytes, nuint largest, [CallerArgumentExpression(nameof(alignmentBytes))] string? name = null)
+    {
+        if (!Address.IsPowerOfTwo(alignmentBytes) || alignmentBytes > largest)
+        {
+            throw new ArgumentException($"An alignment is a power of two from 1 to {largest} bytes, not {alignmentBytes}.", name);
+        }
+    }
+
+    private void MaintainInBackground()
+    {
+        if (_maintenance.TryEnter())
+        {
+            try
+            {
+                if (!_disposed)
+                {
+                    // A mistake found here is reported by the next slow free or by Validate, in a caller's stack.
+                    _ = SizedHeap.Maintain(Core, _options.PurgeDelayMilliseconds);
+                }
+            }
+            finally
+            {
+                _maintenance.Exit();
+            }
+        }
+    }
+
+    private static bool ChooseFrontEnd(KmemFrontEnd choice)
+    {
+        if (choice == KmemFrontEnd.Auto)
+        {
+            choice = Environment.GetEnvironmentVariable("KMEM_FRONT_END") switch
+            {
+                null or "" => FaceStubs.Available ? KmemFrontEnd.RestartableSequences : KmemFrontEnd.TryLock,
+                "rseq" => KmemFrontEnd.RestartableSequences,
+                "lock" => KmemFrontEnd.TryLock,
+                string other => throw new ArgumentException($"KMEM_FRONT_END is 'rseq' or 'lock', not '{other}'."),
+            };
+        }
+
+        if (choice == KmemFrontEnd.RestartableSequences && !FaceStubs.Available)
+        {
+            throw new PlatformNotSupportedException(
+                "Kmem: this machine has no restartable sequences (they need x64 Linux, glibc 2.35 or newer with rseq registered, membarrier, and executable memory). Use KmemFrontEnd.TryLock or Auto.");
+        }
+
+        return choice == KmemFrontEnd.RestartableSequences;
+    }
+
+    /// <summary>A holder of its own, so that touching another member of the heap does not make the shared one.</summary>
+    private static class SharedHeap
+    {
+        public static readonly KmemHeap Instance = new(new KmemHeapOptions { Name = "shared" }, isShared: true);
+    }
+}
