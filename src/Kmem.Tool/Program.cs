@@ -1,1 +1,4 @@
-return 0;
+using Kmem.Tool.Commands;
+using Kmem.Tool.Hosting;
+
+return KmemCommand.Run(args, ToolConsole.ForProcess());

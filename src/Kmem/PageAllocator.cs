@@ -99,7 +99,7 @@ public sealed unsafe class PageAllocator
 
     /// <summary>Figures of this moment.</summary>
     /// <returns>The figures.</returns>
-    public KmemPageStatistics GetStatistics() => HeapSnapshot.OfPages(_heap);
+    public KmemPageStatistics GetStatistics() => PageStatisticsReader.Read(&_heap.Core->Zone);
 
     private void FreeChecked(void* pages, int order)
     {

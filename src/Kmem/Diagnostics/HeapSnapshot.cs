@@ -33,7 +33,7 @@ internal static unsafe class HeapSnapshot
         }
 
         ZoneStatistics zone;
-        ZoneStatistics.Read(&core->Zone, &zone);
+        Zone.ReadStatistics(&core->Zone, &zone);
         ulong largeRequested = (ulong)Atomic.Load(&core->LargeRequestedBytes);
         ulong largePages = (ulong)Atomic.Load(&core->LargePages);
         long userPages = Atomic.Load(&core->UserPages);
@@ -64,16 +64,9 @@ internal static unsafe class HeapSnapshot
             LargeRequestedBytes = largeRequested,
             PagesInUse = userPages,
             FrontEnd = heap.FrontEnd,
-            Pages = PageStatistics.From(&zone),
+            Pages = PageStatisticsReader.Convert(&zone),
             Caches = ordinary,
         };
-    }
-
-    public static KmemPageStatistics OfPages(KmemHeap heap)
-    {
-        ZoneStatistics zone;
-        ZoneStatistics.Read(&heap.Core->Zone, &zone);
-        return PageStatistics.From(&zone);
     }
 
     public static KmemCacheStatistics OfCache(KmemHeap heap, Cache* cache)
@@ -107,7 +100,7 @@ internal static unsafe class HeapSnapshot
             AlignmentBytes = slabs.Layout.AlignmentBytes,
             Order = slabs.Layout.Order,
             ObjectsPerSlab = (int)slabs.Layout.Objects,
-            LiveObjects = total - slabs.FreeObjects - inMagazines - inDepot,
+            LiveObjects = long.Max(0, total - slabs.FreeObjects - inMagazines - inDepot),
             TotalObjects = total,
             MagazineObjects = inMagazines,
             DepotObjects = inDepot,

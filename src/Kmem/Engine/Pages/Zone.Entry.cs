@@ -117,6 +117,16 @@ internal unsafe partial struct Zone
     /// <summary>Gives the blocks in all CPUs' lists back to the buddy allocator, so that they can merge and be purged.</summary>
     public static void DrainPageLists(Zone* zone) => PageLists.Drain(zone);
 
+    /// <summary>Gives the contents of blocks that have been free for at least so long back to the OS; returns bytes. <paramref name="nowMilliseconds"/> is the OS table's clock.</summary>
+    public static nuint Purge(Zone* zone, long nowMilliseconds, long minimumAgeMilliseconds) =>
+        Purger.Purge(zone, nowMilliseconds, minimumAgeMilliseconds);
+
+    /// <inheritdoc cref="ZoneStatistics.Read"/>
+    public static void ReadStatistics(Zone* zone, ZoneStatistics* statistics) => ZoneStatistics.Read(zone, statistics);
+
+    /// <inheritdoc cref="ZoneValidation"/>
+    public static ZoneFault Validate(Zone* zone) => ZoneValidation.Validate(zone);
+
     private static Page* AllocateBlockSlow(Zone* zone, int order, Mobility mobility)
     {
         // 2. The zone: the block is large, or another thread has the list.

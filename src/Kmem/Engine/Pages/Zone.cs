@@ -36,7 +36,7 @@ internal unsafe struct ZoneOptions
 /// Block into SlabHead and back. Pages that are not heads are None (or SlabTail), and an owner that has changed the
 /// descriptors of a block's other pages restores <c>Kind</c> None and <c>Slot</c> 0 in them before it frees the block. So the heads tile every
 /// range from its base to its frontier.</para>
-/// <para><b>Equations</b>, checked by <c>Validate</c>:
+/// <para><b>Equations</b>, checked by <see cref="Validate"/>:
 /// <c>free + listed + isolated + allocated == total</c> (pages); <c>purged &lt;= free</c>; free blocks are as large as can be:
 /// no two free buddies of one order.</para>
 /// <para><b>Locks.</b> <see cref="LockRank.PageLists"/> for a CPU's lists, tried by callers and waited for by drains only; below it

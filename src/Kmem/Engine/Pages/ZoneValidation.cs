@@ -222,12 +222,13 @@ internal static unsafe class ZoneValidation
     private static ZoneFault CheckInside(Zone* zone, PageIndex start, uint pages)
     {
         Page* head = zone->MemoryMap + start.Number;
-        PageKind inner = head->Kind == PageKind.SlabHead ? PageKind.SlabTail : PageKind.None;
+
+        // The slab layer turns a block into a slab and back without our locks, a page at a time.
+        bool maybeSlab = head->Kind is PageKind.Block or PageKind.SlabHead;
         for (uint offset = 1; offset < pages; offset = offset < 16 ? offset + 1 : offset * 2)
         {
-            // A slab's owner may be turning it back into a block just now.
             PageKind kind = head[offset].Kind;
-            if (kind != PageKind.None && kind != inner)
+            if (kind != PageKind.None && !(maybeSlab && kind == PageKind.SlabTail))
             {
                 return ZoneFault.InnerHead;
             }

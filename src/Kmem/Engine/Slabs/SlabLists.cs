@@ -103,8 +103,8 @@ internal unsafe partial struct SlabLists
     }
 
     /// <summary>
-    /// Puts objects back. An object that is in its slab already is left out and told in <paramref name="fault"/>. Every address was
-    /// checked to be an object of this cache.
+    /// Puts objects back. One that is in its slab already, or whose slab is gone, was freed twice: it is left out and told in
+    /// <paramref name="fault"/>. Every address was checked to be an object of this cache when it was freed.
     /// </summary>
     public static void ReturnObjects(SlabLists* lists, nuint* objects, int count, int cpu, SlabFault* fault)
     {
@@ -113,15 +113,15 @@ internal unsafe partial struct SlabLists
         for (int index = 0; index < count; index++)
         {
             Page* page = Zone.PageOf(lists->PageZone, (void*)objects[index]);
-            Page* head = Slab.HeadOf(page);
-            Invariant.Holds(page->Slot == lists->Slot && Slab.IsObject(page, objects[index]));
-            if (head != current)
+            bool isOurs = page != null && page->Slot == lists->Slot && Slab.IsObject(page, objects[index]);
+            Page* head = isOurs ? Slab.HeadOf(page) : null;
+            if (isOurs && head != current)
             {
                 Relist(lists, current);
                 current = head;
             }
 
-            if (Slab.Return(head, &lists->Layout, Slab.IndexOf(page, objects[index])))
+            if (isOurs && Slab.Return(head, &lists->Layout, Slab.IndexOf(page, objects[index])))
             {
                 lists->FreeObjects++;
             }

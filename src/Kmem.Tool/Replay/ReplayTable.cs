@@ -1,0 +1,75 @@
+using System.Threading;
+
+namespace Kmem.Tool.Replay;
+
+/// <summary>
+/// Where each object of the trace is now: one word an object, written by the thread that allocates it and taken by the
+/// thread that frees it.
+/// <code>
+/// 0  --Publish-->  address or Failed  --Take-->  0
+/// </code>
+/// <para><b>Waiting.</b> A thread that frees an object which another thread has not allocated yet waits for it. No waiting can be
+/// circular: each thread does its steps in file order, and an object's allocation stands before its free in the file.
+/// Of all threads that wait, the one whose step is earliest in the file waits for a step that is earlier still, and whose
+/// thread therefore does not wait: it goes on. If a thread gives up, it says so (<see cref="Stop"/>), and every wait ends.</para>
+/// </summary>
+internal sealed class ReplayTable
+{
+    /// <summary>Stands for the address of an object that could not be allocated.</summary>
+    public const nint Failed = 1;
+
+    private readonly nint[] _addresses;
+    private volatile bool _stopped;
+
+    public ReplayTable(int objectCount)
+    {
+        _addresses = new nint[objectCount];
+    }
+
+    /// <summary>Whether a thread has given up.</summary>
+    public bool IsStopped => _stopped;
+
+    /// <summary>Ends all waiting: a thread cannot go on.</summary>
+    public void Stop() => _stopped = true;
+
+    /// <summary>Publishes an object's address, or null for one that could not be allocated, with everything written to it before.</summary>
+    public unsafe void Publish(int number, void* address)
+    {
+        Volatile.Write(ref _addresses[number], address == null ? Failed : (nint)address);
+    }
+
+    /// <summary>Takes an object's address out, waiting for it if need be: <see cref="Failed"/> where there is none, 0 where the replay was stopped.</summary>
+    public nint Take(int number)
+    {
+        ref nint slot = ref _addresses[number];
+        nint address = Volatile.Read(ref slot);
+        if (address == 0)
+        {
+            address = TakeSlow(ref slot);
+        }
+
+        // Plain: one thread takes, nobody reads it again before the replay is over.
+        slot = 0;
+        return address;
+    }
+
+    /// <summary>An object's address after the replay: 0 or <see cref="Failed"/> where there is none.</summary>
+    public nint Peek(int number) => _addresses[number];
+
+    /// <summary>Another thread is behind: spin a little, then give the processor away, which it may need.</summary>
+    private nint TakeSlow(ref nint slot)
+    {
+        SpinWait wait = default;
+        while (true)
+        {
+            nint address = Volatile.Read(ref slot);
+            if (address != 0 || _stopped)
+            {
+                return address;
+            }
+
+            // Never Sleep(1): the other thread is microseconds away.
+            wait.SpinOnce(sleep1Threshold: -1);
+        }
+    }
+}

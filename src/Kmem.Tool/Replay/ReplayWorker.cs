@@ -1,0 +1,120 @@
+using System;
+using System.Threading;
+using Kmem.Tool.Traces;
+
+namespace Kmem.Tool.Replay;
+
+/// <summary>One thread of a replay. Its loop allocates nothing and looks nothing up: all that was done when the plan was made.</summary>
+internal sealed unsafe class ReplayWorker
+{
+    // Progress is published once for so many steps.
+    private const int StepsPerReport = 4096;
+
+    private readonly ReplayStep[] _steps;
+    private readonly KmemHeap _heap;
+    private readonly PageAllocator _pages;
+    private readonly KmemCache[] _caches;
+    private readonly ReplayTable _table;
+    private int _done;
+
+    public ReplayWorker(ReplayStep[] steps, KmemHeap heap, KmemCache[] caches, ReplayTable table)
+    {
+        _steps = steps;
+        _heap = heap;
+        _pages = heap.Pages;
+        _caches = caches;
+        _table = table;
+    }
+
+    /// <summary>Steps done, for a progress bar.</summary>
+    public int Done => Volatile.Read(ref _done);
+
+    /// <summary>Allocations that failed.</summary>
+    public long Failed { get; private set; }
+
+    /// <summary>Objects that had lost their mark when they were freed.</summary>
+    public long Corrupt { get; private set; }
+
+    /// <summary>Why the thread gave up, or null.</summary>
+    public Exception? Failure { get; private set; }
+
+    /// <summary>Does all steps.</summary>
+    public void Run()
+    {
+        try
+        {
+            for (int start = 0; start < _steps.Length && !_table.IsStopped; start += StepsPerReport)
+            {
+                RunSteps(_steps.AsSpan(start, Math.Min(StepsPerReport, _steps.Length - start)));
+                Volatile.Write(ref _done, Math.Min(start + StepsPerReport, _steps.Length));
+            }
+        }
+        catch (Exception exception)
+        {
+            // Not rethrown: the exception would end the process, and the others would wait for this thread's objects.
+            Failure = exception;
+            _table.Stop();
+        }
+    }
+
+    private void RunSteps(ReadOnlySpan<ReplayStep> steps)
+    {
+        long failed = 0;
+        long corrupt = 0;
+        foreach (ref readonly ReplayStep step in steps)
+        {
+            void* allocated;
+            switch (step.Action)
+            {
+                case ReplayAction.AllocSized:
+                    allocated = _heap.TryAlloc((nuint)step.SizeBytes);
+                    break;
+                case ReplayAction.AllocFromCache:
+                    allocated = _caches[step.Cache].TryAlloc();
+                    break;
+                case ReplayAction.AllocPages:
+                    allocated = _pages.TryAlloc(step.Order, step.Mobility);
+                    break;
+                default:
+                    nint address = _table.Take(step.Object);
+                    if (address > ReplayTable.Failed)
+                    {
+                        corrupt += ObjectMark.IsIntact((void*)address, step.SizeBytes, step.Object) ? 0 : 1;
+                        Free(step, (void*)address);
+                    }
+
+                    continue;
+            }
+
+            if (allocated != null)
+            {
+                ObjectMark.Write(allocated, step.SizeBytes, step.Object);
+            }
+            else
+            {
+                failed++;
+            }
+
+            _table.Publish(step.Object, allocated);
+        }
+
+        Failed += failed;
+        Corrupt += corrupt;
+    }
+
+    private void Free(in ReplayStep step, void* address)
+    {
+        switch (step.Action)
+        {
+            case ReplayAction.FreeToCache:
+                _caches[step.Cache].Free(address);
+                break;
+            case ReplayAction.FreePages:
+                _pages.Free(address);
+                break;
+            default:
+                _heap.Free(address);
+                break;
+        }
+    }
+}
