@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Generic;
 using System.IO;
+using System.Linq;
 using System.Text.RegularExpressions;
 
 namespace Kmem.Tests.Tidy.Rules;
@@ -10,8 +11,11 @@ public static partial class MarkdownRule
 {
     private const string ArchitecturePage = "docs/ARCHITECTURE.md";
 
-    /// <summary><paramref name="exists"/> answers for a path relative to the root.</summary>
-    public static IEnumerable<Finding> Check(SourceFile file, Func<string, bool> exists)
+    /// <summary>
+    /// <paramref name="exists"/> answers for a file or folder by its path from the root, <paramref name="files"/> are the files'
+    /// paths: the architecture page may shorten one to its last parts.
+    /// </summary>
+    public static IEnumerable<Finding> Check(SourceFile file, Func<string, bool> exists, IReadOnlyCollection<string> files)
     {
         string folder = Path.GetDirectoryName(file.Path)!.Replace('\\', '/');
         bool inFence = false;
@@ -45,7 +49,7 @@ public static partial class MarkdownRule
             foreach (Match match in CodePath().Matches(line))
             {
                 string path = match.Groups[1].Value;
-                if (!exists(path) && !exists("src/Kmem/" + path) && !exists("src/Kmem/Engine/" + path) && !exists(Combine(folder, path)))
+                if (!files.Any(f => f == path || f.EndsWith("/" + path, StringComparison.Ordinal)) && !exists(Combine(folder, path)))
                 {
                     yield return new(file.Path, number, $"There is no file {path}.");
                 }

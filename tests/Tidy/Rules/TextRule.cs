@@ -16,6 +16,7 @@ public static class TextRule
     public static readonly IReadOnlyDictionary<string, string> LongEngineFiles = new Dictionary<string, string>(StringComparer.Ordinal)
     {
         ["src/Kmem/Engine/Caches/Cache.cs"] = "Allocate and Free with all their rungs are read together.",
+        ["src/Kmem/Engine/Pages/ZoneValidation.cs"] = "One walk over every structure of a zone.",
         ["src/Kmem/Engine/Sized/SizedHeap.cs"] = "kmalloc and kfree with all their rungs are read together.",
         ["src/Kmem/Engine/Slabs/SlabLists.cs"] = "Take and return of objects, one and many, are read together.",
     };
