@@ -26,8 +26,10 @@ namespace Kmem.Engine.Slabs;
 //
 // An *object's address is checked in one load* of its page's descriptor: x, its distance from the start of the slab in
 // granules of 8 bytes, rotated so that a misaligned address becomes huge; x < ObjectUnits says that it lies before
-// the tail, and x × ceil(2^32/d) mod 2^32 < ceil(2^32/d) says that d divides x (Lemire, Kaser, Kurz, "Faster remainder
-// by direct computation", valid here since x < 2^15 and d < 2^15). The high half of the same product is the index.
+// the tail, and x × M mod 2^32 ≤ M − 1, with M = ceil(2^32/d) mod 2^32, says that d divides x (Lemire, Kaser, Kurz, "Faster
+// remainder by direct computation", valid here since x < 2^15 and d < 2^15). The high half of the same product is the index.
+// Two ends of the scale: d = 1 (objects of 8 bytes) has M = 0, which lets every x pass; a slab of one object has M = 1,
+// which lets only 0 pass.
 
 /// <summary>One slab: reading and changing the descriptors of its pages. The caller holds the lock of its lists.</summary>
 internal static unsafe class Slab
@@ -45,14 +47,20 @@ internal static unsafe class Slab
     public static bool IsObject(Page* page, nuint address)
     {
         uint units = UnitsOf(page, address);
-        return units < page->ObjectUnits && units * page->StrideReciprocal < page->StrideReciprocal;
+        return units < page->ObjectUnits && units * page->StrideReciprocal <= page->StrideReciprocal - 1;
     }
 
     /// <summary>Index of the object that contains an address of the slab before its tail.</summary>
     public static uint IndexOf(Page* page, nuint address)
     {
         uint offset = ((uint)address & ((uint)Address.PageSizeBytes - 1)) + ((uint)page->PageInSlab << Address.PageShift);
-        return page->StrideReciprocal == 1 ? 0 : (uint)(((ulong)(offset >> GranuleShift) * page->StrideReciprocal) >> 32);
+        uint units = offset >> GranuleShift;
+        return page->StrideReciprocal switch
+        {
+            0 => units,
+            1 => 0,
+            uint reciprocal => (uint)(((ulong)units * reciprocal) >> 32),
+        };
     }
 
     public static Page* HeadOf(Page* page) => page - page->PageInSlab;

@@ -59,7 +59,7 @@ internal struct SlabLayout
     /// <summary>Objects in one slab.</summary>
     public uint Objects;
 
-    /// <summary>ceil(2^32 / (stride / 8)), with which <see cref="Slab"/> divides and tests for object boundaries; 1 if the slab has one object.</summary>
+    /// <summary>ceil(2^32 / (stride / 8)) mod 2^32, with which <see cref="Slab"/> divides and tests for object boundaries; 1 if the slab has one object.</summary>
     public uint StrideReciprocal;
 
     public readonly nuint SlabBytes => Pages.Order.Bytes(Order);
@@ -100,7 +100,7 @@ internal struct SlabLayout
             AlignmentBytes = alignment,
             Order = order,
             Objects = objects,
-            StrideReciprocal = objects == 1 ? 1 : (uint)(((1ul << 32) + (stride / GranuleBytes) - 1) / (stride / GranuleBytes)),
+            StrideReciprocal = objects == 1 ? 1 : unchecked((uint)(((1ul << 32) + (stride / GranuleBytes) - 1) / (stride / GranuleBytes))),
         };
     }
 
