@@ -153,6 +153,12 @@ internal unsafe partial struct Cache
     {
         if (cache->Destructor != null)
         {
+            // What lies in its slab already was destroyed when it went there.
+            if (SlabLists.IsInSlab(&cache->Slabs, round))
+            {
+                return false;
+            }
+
             cache->Destructor(round, cache->Context);
         }
 
