@@ -14,7 +14,7 @@ namespace Kmem;
 /// </summary>
 internal static unsafe class FastPath
 {
-    /// <summary>The word of the size class on CPU 0; the empty slot for a size of zero. <paramref name="sizeBytes"/> is at most the largest class.</summary>
+    /// <summary>The word of the size class on CPU 0. <paramref name="sizeBytes"/> is 1 to the largest class.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static nuint SlotFor(byte* classTable, nuint areas, nuint sizeBytes) =>
         areas + ((nuint)classTable[(sizeBytes + 7) >> SizeClasses.GranuleShift] * 8);

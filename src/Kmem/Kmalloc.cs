@@ -33,7 +33,7 @@ public static unsafe class Kmalloc
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void* Alloc(nuint sizeBytes)
     {
-        if (sizeBytes <= s_largest)
+        if (sizeBytes - 1 < s_largest)
         {
             void* round = FastPath.Pop(FastPath.SlotFor(s_classTable, s_areas, sizeBytes), s_restartable);
             if (round != null)

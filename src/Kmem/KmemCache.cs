@@ -34,9 +34,11 @@ public sealed unsafe class KmemCache : IDisposable
 
     // What rung 1 needs, copied here to be one load away.
     private readonly byte* _firstBase;
-    private readonly nuint* _frontier;
     private readonly Page* _memoryMap;
     private readonly bool _restartable;
+
+    /// <summary>Points to 0 once the heap is disposed.</summary>
+    private nuint* _frontier;
 
     /// <summary>The cache's word on CPU 0; the empty slot once disposed, so that every call takes the slow rung.</summary>
     private nuint _slot;
@@ -117,10 +119,11 @@ public sealed unsafe class KmemCache : IDisposable
         _frontier = _heap.Frontier;
         _memoryMap = _heap.MemoryMap;
         _restartable = _heap.Restartable;
-        _emptySlot = _heap.Areas;
+        _emptySlot = EmptySlot.For(_restartable);
         _slot = _core->Slot;
         _allocSlot = _clearsOnAlloc ? _emptySlot : _slot;
         Layout = new KmemSlabLayout(_core->Slabs.Layout);
+        _heap.Register(this);
     }
 
     /// <summary>Name of the cache.</summary>
@@ -303,6 +306,16 @@ public sealed unsafe class KmemCache : IDisposable
             return;
         }
 
+        _core = null;
+        _heap.Unregister(this);
+        _bridge?.Dispose();
+    }
+
+    /// <summary>The heap goes and takes the cache along: from here on every call takes the slow rung and finds it disposed.</summary>
+    internal void Detach()
+    {
+        (_slot, _allocSlot) = (_emptySlot, _emptySlot);
+        _frontier = EmptySlot.Frontier;
         _core = null;
         _bridge?.Dispose();
     }

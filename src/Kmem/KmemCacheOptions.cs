@@ -26,7 +26,7 @@ public sealed unsafe class KmemCacheOptions
     /// <summary>The heap that the cache takes its slabs from; null is <see cref="KmemHeap.Shared"/>.</summary>
     public KmemHeap? Heap { get; set; }
 
-    /// <summary>Alignment of objects in bytes: a power of two up to 4096. 0, the default, is 8, or 16 from 16 bytes on.</summary>
+    /// <summary>Alignment of objects in bytes: a power of two up to 4096. 0, the default, is 8.</summary>
     public nuint AlignmentBytes { get; set; }
 
     /// <summary>Flags.</summary>

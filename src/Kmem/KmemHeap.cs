@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 using System.Runtime.CompilerServices;
 using System.Threading;
 using Kmem.Diagnostics;
@@ -24,15 +25,22 @@ public sealed unsafe partial class KmemHeap : IDisposable
     private readonly bool _isShared;
     private bool _disposed;
 
-    // Constant while the heap lives: what rung 1 needs.
+    /// <summary>Caches on this heap that were not disposed; they must not touch it once it is gone.</summary>
+    private readonly HashSet<KmemCache> _caches = [];
+
+    // What rung 1 needs: constant while the heap lives.
     internal readonly SizedHeap* Core;
     internal readonly byte* ClassTable;
     internal readonly nuint Areas;
-    internal readonly nuint LargestClassBytes;
     internal readonly bool Restartable;
     internal readonly byte* FirstBase;
     internal readonly Page* MemoryMap;
-    internal readonly nuint* Frontier;
+
+    /// <summary>0 once disposed, so that every allocation takes the slow rung.</summary>
+    internal nuint LargestClassBytes;
+
+    /// <summary>Points to 0 once disposed, so that every free takes the slow rung.</summary>
+    internal nuint* Frontier;
 
     /// <summary>Makes a heap.</summary>
     /// <param name="options">Settings; null takes the defaults.</param>
@@ -101,7 +109,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void* Alloc(nuint sizeBytes)
     {
-        if (sizeBytes <= LargestClassBytes)
+        if (sizeBytes - 1 < LargestClassBytes)
         {
             void* round = FastPath.Pop(FastPath.SlotFor(ClassTable, Areas, sizeBytes), Restartable);
             if (round != null)
@@ -117,6 +125,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
     /// <safety>As for <see cref="Kmalloc.Alloc"/>.</safety>
     public void* TryAlloc(nuint sizeBytes)
     {
+        ObjectDisposedException.ThrowIf(_disposed, this);
         void* memory = SizedHeap.Allocate(Core, sizeBytes);
         if (memory == null && sizeBytes <= SizedHeap.SizeBytesMax)
         {
@@ -145,6 +154,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
     /// <safety>As for <see cref="Kmalloc.Alloc"/>.</safety>
     public void* AllocAligned(nuint sizeBytes, nuint alignmentBytes)
     {
+        ObjectDisposedException.ThrowIf(_disposed, this);
         ThrowIfNotAlignment(alignmentBytes, SizedHeap.AlignmentBytesMax);
         void* memory = SizedHeap.AllocateAligned(Core, sizeBytes, alignmentBytes);
         if (memory == null)
@@ -160,6 +170,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
     /// <safety>As for <see cref="Kmalloc.Realloc"/>.</safety>
     public void* Realloc(void* pointer, nuint sizeBytes)
     {
+        ObjectDisposedException.ThrowIf(_disposed, this);
         void* moved = SizedHeap.Reallocate(Core, pointer, sizeBytes, out Misuse misuse);
         ThrowIfMisuse(misuse, pointer, "Realloc");
         return moved != null ? moved : throw OutOfMemory($"{sizeBytes} bytes in place of {UsableSize(pointer)}");
@@ -180,6 +191,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
     /// <safety>As for <see cref="Kmalloc.Free(void*)"/>.</safety>
     public void Free(void* pointer, nuint sizeBytes)
     {
+        ObjectDisposedException.ThrowIf(_disposed, this);
         if (pointer != null)
         {
             ThrowIfMisuse(SizedHeap.CheckSize(Core, pointer, sizeBytes), pointer, $"Free of {sizeBytes} bytes");
@@ -191,13 +203,18 @@ public sealed unsafe partial class KmemHeap : IDisposable
     /// <safety>As for <see cref="Kmalloc.UsableSize"/>.</safety>
     public nuint UsableSize(void* pointer)
     {
+        ObjectDisposedException.ThrowIf(_disposed, this);
         nuint usable = SizedHeap.UsableSize(Core, pointer, out Misuse misuse);
         ThrowIfMisuse(misuse, pointer, "UsableSize");
         return usable;
     }
 
     /// <inheritdoc cref="Kmalloc.RoundUpSize"/>
-    public nuint RoundUpSize(nuint sizeBytes) => SizedHeap.RoundUp(Core, sizeBytes);
+    public nuint RoundUpSize(nuint sizeBytes)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return SizedHeap.RoundUp(Core, sizeBytes);
+    }
 
     /// <summary>
     /// One maintenance pass: magazines and slabs that nobody needed since the last pass are emptied, and pages that have
@@ -233,17 +250,29 @@ public sealed unsafe partial class KmemHeap : IDisposable
 
     /// <summary>Walks and recounts every structure. For tests and tools: costs time in proportion to the heap.</summary>
     /// <exception cref="InvalidOperationException">A structure is broken; the message says which.</exception>
-    public void Validate() => HeapValidation.Validate(this);
+    public void Validate()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        HeapValidation.Validate(this);
+    }
 
     /// <summary>Where every byte is.</summary>
     /// <returns>The figures of this moment.</returns>
-    public KmemStatistics GetStatistics() => HeapSnapshot.Take(this);
+    public KmemStatistics GetStatistics()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return HeapSnapshot.Take(this);
+    }
 
     /// <summary>What an address is, in words: whose object, slab, run or block, at which offset, free or not.</summary>
     /// <param name="address">Any address at all; it is not accessed.</param>
     /// <returns>One line.</returns>
     /// <safety>None: the address is not accessed.</safety>
-    public string Describe(void* address) => AddressDescription.Of(this, address);
+    public string Describe(void* address)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return AddressDescription.Of(this, address);
+    }
 
     /// <summary>Releases the heap and everything in it at once, without destructors. The shared heap ignores this.</summary>
     public void Dispose()
@@ -262,6 +291,13 @@ public sealed unsafe partial class KmemHeap : IDisposable
 
             _disposed = true;
             _timer?.Dispose();
+            LargestClassBytes = 0;
+            Frontier = EmptySlot.Frontier;
+            foreach (KmemCache cache in _caches)
+            {
+                cache.Detach();
+            }
+
             HeapDirectory.Remove(this);
             SizedHeap.Destroy(Core);
         }
@@ -269,9 +305,27 @@ public sealed unsafe partial class KmemHeap : IDisposable
 
     internal bool IsDisposed => _disposed;
 
+    internal void Register(KmemCache cache)
+    {
+        lock (_maintenance)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            _caches.Add(cache);
+        }
+    }
+
+    internal void Unregister(KmemCache cache)
+    {
+        lock (_maintenance)
+        {
+            _caches.Remove(cache);
+        }
+    }
+
     [MethodImpl(MethodImplOptions.NoInlining)]
     internal void* AllocSlow(nuint sizeBytes)
     {
+        ObjectDisposedException.ThrowIf(_disposed, this);
         void* memory = SizedHeap.AllocateSlow(Core, sizeBytes);
         if (memory == null)
         {
@@ -284,6 +338,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
     [MethodImpl(MethodImplOptions.NoInlining)]
     internal void FreeSlow(void* pointer)
     {
+        ObjectDisposedException.ThrowIf(_disposed, this);
         ThrowIfMisuse(SizedHeap.Free(Core, pointer), pointer, "Free");
         ThrowIfDoubleFree();
     }

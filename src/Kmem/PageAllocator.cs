@@ -66,6 +66,7 @@ public sealed unsafe class PageAllocator
             throw new ArgumentOutOfRangeException(nameof(mobility), mobility, "There are three mobilities.");
         }
 
+        ObjectDisposedException.ThrowIf(_heap.IsDisposed, _heap);
         void* pages = SizedHeap.AllocatePages(_heap.Core, order, (Mobility)mobility, CacheRegistry.CpuHint(&_heap.Core->Registry));
         if (pages == null)
         {
@@ -99,10 +100,15 @@ public sealed unsafe class PageAllocator
 
     /// <summary>Figures of this moment.</summary>
     /// <returns>The figures.</returns>
-    public KmemPageStatistics GetStatistics() => PageStatisticsReader.Read(&_heap.Core->Zone);
+    public KmemPageStatistics GetStatistics()
+    {
+        ObjectDisposedException.ThrowIf(_heap.IsDisposed, _heap);
+        return PageStatisticsReader.Read(&_heap.Core->Zone);
+    }
 
     private void FreeChecked(void* pages, int order)
     {
+        ObjectDisposedException.ThrowIf(_heap.IsDisposed, _heap);
         if (pages != null)
         {
             Misuse misuse = SizedHeap.FreePages(_heap.Core, pages, order, CacheRegistry.CpuHint(&_heap.Core->Registry));

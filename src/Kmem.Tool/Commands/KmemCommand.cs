@@ -1,6 +1,7 @@
 using System;
+using System.Collections.Generic;
 using System.CommandLine;
-using System.CommandLine.Help;
+using System.CommandLine.Invocation;
 using Kmem.Tool.Hosting;
 
 namespace Kmem.Tool.Commands;
@@ -8,43 +9,43 @@ namespace Kmem.Tool.Commands;
 /// <summary>The command <c>kmem</c>: its parts, and how it ends.</summary>
 internal static class KmemCommand
 {
-    private const string Description =
-        """
-        Kmem: the kernel's slab allocator as a .NET library, and what the kernel's tools show of it.
+    private const string Description = "Kmem: the kernel's slab allocator as a .NET library, and what the kernel's tools show of it.";
 
+    private const string Details =
+        """
         Examples:
-          kmem replay traces/linux-6.18-filesystem.ftrace.gz
-          kmem replay trace.txt --threads 2 --size-classes kernel --snapshot heap.json
-          kmem slabinfo heap.json --raw
-          kmem layout --compare /sys/kernel/slab
+        kmem replay traces/linux-6.18-filesystem.ftrace.gz
+        kmem replay trace.txt --threads 2 --size-classes kernel --snapshot heap.json
+        kmem slabinfo heap.json --raw
+        kmem layout --compare /sys/kernel/slab
+
         """;
 
     /// <summary>Runs the command. Returns the exit code: 0, 1 for a failure (one line on standard error says which), or what the parser gives a wrong command line.</summary>
     public static int Run(string[] arguments, ToolConsole console)
     {
-        RootCommand root = new(Description)
+        ParseResult parsed = Create(console).Parse(arguments);
+        ParseErrorAction? wrongUsage = arguments.Length > 0 ? parsed.Action as ParseErrorAction : null;
+        if (wrongUsage != null)
         {
-            ReplayCommand.Create(console),
-            SnapshotCommands.CreateSlabInfo(console),
-            SnapshotCommands.CreateBuddyInfo(console),
-            LayoutCommand.Create(console),
-        };
-        foreach (Option option in root.Options)
-        {
-            if (option is HelpOption { Action: HelpAction help })
-            {
-                help.MaxWidth = Math.Min(help.MaxWidth, ToolConsole.RedirectedWidth);
-            }
+            // A page of help would push the error off the screen.
+            wrongUsage.ShowHelp = false;
         }
 
         try
         {
-            return root.Parse(arguments).Invoke(new InvocationConfiguration
+            int exitCode = parsed.Invoke(new InvocationConfiguration
             {
                 Output = console.OutText,
                 Error = console.Error,
                 EnableDefaultExceptionHandler = false,
             });
+            if (wrongUsage != null)
+            {
+                console.Error.WriteLine($"'{UsageOf(parsed.CommandResult.Command)} --help' shows how it is used.");
+            }
+
+            return exitCode;
         }
         catch (ToolException exception)
         {
@@ -52,14 +53,35 @@ internal static class KmemCommand
         }
         catch (OutOfMemoryException exception)
         {
-            console.Note($"out of memory: {exception.Message}");
+            console.Note($"out of memory: {FirstLine(exception)}");
         }
         catch (Exception exception) when (Environment.GetEnvironmentVariable("KMEM_TOOL_TRACE") is null)
         {
-            string message = exception.Message.Split('\n', 2)[0].TrimEnd();
-            console.Note($"internal error: {exception.GetType().Name}: {message} (set KMEM_TOOL_TRACE=1 to see where)");
+            console.Note($"internal error: {exception.GetType().Name}: {FirstLine(exception)} (set KMEM_TOOL_TRACE=1 to see where)");
         }
 
         return 1;
     }
+
+    private static RootCommand Create(ToolConsole console)
+    {
+        Command replay = ReplayCommand.Create(console);
+        Command slabInfo = SnapshotCommands.CreateSlabInfo(console);
+        Command buddyInfo = SnapshotCommands.CreateBuddyInfo(console);
+        Command layout = LayoutCommand.Create(console);
+        RootCommand root = new(Description) { replay, slabInfo, buddyInfo, layout };
+        DetailedHelp.AddTo(root, new Dictionary<Command, string>
+        {
+            [root] = Details,
+            [replay] = ReplayCommand.Details,
+            [slabInfo] = SnapshotCommands.SlabInfoDetails,
+            [buddyInfo] = SnapshotCommands.BuddyInfoDetails,
+            [layout] = LayoutCommand.Details,
+        });
+        return root;
+    }
+
+    private static string UsageOf(Command command) => command is RootCommand ? "kmem" : $"kmem {command.Name}";
+
+    private static string FirstLine(Exception exception) => exception.Message.Split('\n', 2)[0].TrimEnd();
 }

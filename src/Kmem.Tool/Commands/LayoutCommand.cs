@@ -12,13 +12,16 @@ internal static class LayoutCommand
 {
     private const int MaxCpus = 8192;
 
-    private const string Description =
+    /// <summary>The longer help.</summary>
+    public const string Details =
         """
-        Shows the slab of an object size, or compares the kernel's slabs with those that its rule gives here.
+        Comparing:
+        --compare /sys/kernel/slab computes order and objects per slab of every cache there from its slab_size and the number of CPUs, and compares them with its order and objs_per_slab. All names of a merged cache count once.
+        Exit code 1 when a cache does not match.
 
-        'kmem layout 700' shows the slab of 700-byte objects.
-        'kmem layout --compare /sys/kernel/slab' computes order and objects per slab of every cache there from its slab_size and the number of CPUs, and compares with its order and objs_per_slab. Names of merged caches count once. Exit code 1 when one does not match.
         """;
+
+    private const string Description = "Shows the slab of an object size, or compares the kernel's slabs with those that its rule gives here.";
 
     public static Command Create(ToolConsole console)
     {

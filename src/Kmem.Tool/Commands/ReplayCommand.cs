@@ -15,17 +15,25 @@ internal static class ReplayCommand
 {
     private const int MaxThreads = 256;
 
-    private const string Description =
+    /// <summary>The longer help.</summary>
+    public const string Details =
         """
-        Replays a trace of the Linux kernel's kmem events through a heap of its own and shows the heap at the end.
+        Traces:
+        FILE is text, plain or gzip: the 'trace' file of ftrace, or the output of 'trace-cmd report' or 'perf script'. docs/TRACES.md tells how to record one.
+        Replayed, in file order, are kmalloc, kmem_cache_alloc, kfree, kmem_cache_free, mm_page_alloc and mm_page_free.
+        A cache gets the object size of its first event, and slabs sized by the kernel's rule. kmalloc goes to size classes, or to pages of its own beyond them.
+        An allocation at an address that is taken frees the old object first (freed implicitly: its free is not in the trace). A free of an address that the trace did not allocate is counted (unmatched) and left out.
 
-        FILE is text, plain or gzip: the 'trace' file of ftrace, or the output of 'trace-cmd report' or 'perf script'. '-' is standard input.
-        Replayed are kmalloc, kmem_cache_alloc, kfree, kmem_cache_free, mm_page_alloc and mm_page_free, in file order. A cache gets the object size of its first event and slabs sized by the kernel's rule. An allocation at an address that is taken frees the old object first (an implicit free); a free of an address that the trace did not allocate is counted as unmatched and left out.
-        Every object carries its number at both ends while it lives, and is checked when it is freed.
-        Where FILE's slabinfo.before and slabinfo.after stand beside it, the kernel's own growth is shown next to the replay's.
+        Checks:
+        Every object carries its number at both ends while it lives, and is checked when it is freed and at the end. The heap's own counts are compared with the trace's.
+        Exit code 1 when the trace cannot be read, an object was damaged, or the counts differ.
 
-        Exit code 1 when the trace cannot be read, an object was damaged, or the heap's counts differ from the trace's.
+        The kernel's side:
+        Where /proc/slabinfo was saved beside trace.ftrace.gz as trace.slabinfo.before and trace.slabinfo.after, the kernel's growth is shown next to the replay's.
+
         """;
+
+    private const string Description = "Replays a recorded trace of the kernel's kmem events through a heap of its own and shows the heap at the end.";
 
     public static Command Create(ToolConsole console)
     {
@@ -53,14 +61,15 @@ internal static class ReplayCommand
         };
         frontEnd.AcceptOnlyFromAmong("rseq", "lock");
         Option<string?> snapshot = new("--snapshot") { Description = "Save the heap's state at the end, for 'kmem slabinfo' and 'kmem buddyinfo'.", HelpName = "OUT" };
+        Option<bool> cold = new("--cold") { Description = "Time the first replay. Without it the trace is replayed into other heaps before, so that compiled code is timed and not the compiler." };
         Option<long> limit = new("--limit")
         {
-            Description = "Most memory the heap may take, such as 64M. Allocations beyond it fail and are counted.",
+            Description = "Most memory the heap may take, such as 64M (in steps of 4 MiB). Allocations beyond it fail and are counted.",
             HelpName = "SIZE",
             CustomParser = static result => CommandChecks.ParseSize(result),
         };
 
-        Command command = new("replay", Description) { file, json, threads, sizeClasses, noPages, frontEnd, snapshot, limit };
+        Command command = new("replay", Description) { file, json, threads, sizeClasses, noPages, frontEnd, snapshot, limit, cold };
         command.SetAction(parsed =>
         {
             ReplaySettings settings = new()
@@ -75,6 +84,7 @@ internal static class ReplayCommand
                     _ => KmemFrontEnd.Auto,
                 },
                 LimitBytes = (ulong)parsed.GetValue(limit),
+                WarmUp = !parsed.GetValue(cold),
             };
             return Run(console, parsed.GetRequiredValue(file), settings, parsed.GetValue(json), parsed.GetValue(snapshot));
         });
@@ -87,6 +97,11 @@ internal static class ReplayCommand
         (TraceSummary summary, TracePlan plan) = ReadTrace(console, file, settings);
         TimeSpan parseTime = Stopwatch.GetElapsedTime(start);
         WarnAbout(console, file, summary);
+
+        if (settings.WarmUp)
+        {
+            Progress.Run(console, "warming up", 0, static () => 0, () => WarmUp.Run(plan, settings));
+        }
 
         using Replayer replayer = new(plan, settings);
         ReplayResult result = Progress.Run(console, "replaying", plan.StepCount, () => replayer.Done, replayer.Run);

@@ -14,14 +14,35 @@ namespace Kmem.Tool.Commands;
 /// <summary><c>kmem slabinfo FILE</c> and <c>kmem buddyinfo FILE</c>: the tables of a saved heap.</summary>
 internal static class SnapshotCommands
 {
+    /// <summary>The longer help of <c>slabinfo</c>.</summary>
+    public const string SlabInfoDetails =
+        """
+        Columns:
+        active         objects that callers hold
+        objects        objects in all slabs
+        object, stride size of an object as asked for, and distance of two objects, in bytes
+        per slab       objects in a slab
+        pages          pages of a slab
+        used           active over objects
+
+        """;
+
+    /// <summary>The longer help of <c>buddyinfo</c>.</summary>
+    public const string BuddyInfoDetails =
+        """
+        Columns:
+        free           free blocks of the order, in per-CPU lists too
+        unmovable, reclaimable, movable
+                       free blocks by mobility, without those in per-CPU lists
+        unusable       share of free memory that is in blocks too small for the order
+        fragmentation  why an allocation of the order would fail: towards 0 for lack of memory, towards 1 for
+                       fragmentation; a dash where it would succeed
+
+        """;
+
     public static Command CreateSlabInfo(ToolConsole console)
     {
-        const string Description =
-            """
-            Shows the caches of a heap that 'kmem replay --snapshot' saved, most bytes first, and where its memory is.
-
-            Columns: active, objects that callers hold; objects, all in the slabs; object and stride, the size asked for and the distance of two objects in bytes; per slab and pages, objects and pages of a slab; used, active over objects.
-            """;
+        const string Description = "Shows the caches of a heap that 'kmem replay --snapshot' saved, and where its memory is.";
         Argument<string> file = NewFile();
         Option<bool> raw = new("--raw") { Description = "Print the format of /proc/slabinfo (version 2.1), for tools that read it." };
         Option<bool> all = new("--all") { Description = "Also list caches without slabs." };
@@ -46,12 +67,7 @@ internal static class SnapshotCommands
 
     public static Command CreateBuddyInfo(ToolConsole console)
     {
-        const string Description =
-            """
-            Shows the page allocator of a heap that 'kmem replay --snapshot' saved.
-
-            Columns: free, all free blocks of an order; unmovable, reclaimable and movable, those of each mobility outside of per-CPU lists; unusable, the share of free memory in blocks too small for the order; fragmentation, why an allocation of the order would fail (towards 0 for lack of memory, towards 1 for fragmentation; a dash where it would succeed).
-            """;
+        const string Description = "Shows the free pages of a heap that 'kmem replay --snapshot' saved, by order and mobility.";
         Argument<string> file = NewFile();
         Option<bool> raw = new("--raw") { Description = "Print the format of /proc/buddyinfo, for tools that read it." };
         Option<bool> types = new("--types") { Description = "With --raw: print the format of /proc/pagetypeinfo instead." };

@@ -80,11 +80,11 @@ internal sealed record ReplayReport
 
     public required double ParseSeconds { get; init; }
 
-    /// <summary>Steps replayed: allocations and frees, implicit ones included.</summary>
-    public required long Steps { get; init; }
+    /// <summary>Allocations and frees that were replayed, implicit ones included.</summary>
+    public required long Operations { get; init; }
 
-    /// <summary>Seconds over steps, in nanoseconds.</summary>
-    public required double NanosecondsPerStep { get; init; }
+    /// <summary>Seconds over operations, in nanoseconds.</summary>
+    public required double NanosecondsPerEvent { get; init; }
 
     /// <summary>Of the bytes of size classes in <see cref="Bytes"/>: asked for.</summary>
     public required long SizeClassRequestedBytes { get; init; }

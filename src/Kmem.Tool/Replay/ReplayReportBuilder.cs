@@ -52,8 +52,8 @@ internal static class ReplayReportBuilder
             AccountingErrors = FindAccountingErrors(plan, result),
             Seconds = result.Elapsed.TotalSeconds,
             ParseSeconds = parseTime.TotalSeconds,
-            Steps = plan.StepCount,
-            NanosecondsPerStep = plan.StepCount == 0 ? 0 : result.Elapsed.TotalNanoseconds / plan.StepCount,
+            Operations = plan.StepCount,
+            NanosecondsPerEvent = plan.StepCount == 0 ? 0 : result.Elapsed.TotalNanoseconds / plan.StepCount,
             SizeClassRequestedBytes = result.SizeClassRequestedBytes,
             PeakCommittedBytes = (long)statistics.CommittedBytes,
             TrimmedCommittedBytes = (long)result.TrimmedCommittedBytes,
@@ -93,27 +93,10 @@ internal static class ReplayReportBuilder
 
     private static List<ReportCache> BuildCaches(TracePlan plan, ReplayResult result)
     {
-        Dictionary<string, (long Allocs, long Frees)> operations = [];
-        foreach (PlannedCache cache in plan.Caches)
-        {
-            operations[cache.Name] = (cache.Allocs, cache.Frees);
-        }
-
-        Dictionary<string, (long Allocs, long Frees)> sizedOperations = [];
-        foreach ((int size, PlannedSize planned) in plan.Sizes)
-        {
-            if (result.SizeClassNames.TryGetValue(size, out string? name))
-            {
-                (long allocs, long frees) = sizedOperations.GetValueOrDefault(name);
-                sizedOperations[name] = (allocs + planned.Allocs, frees + planned.Frees);
-            }
-        }
-
         List<ReportCache> caches = [];
-        foreach (KmemCacheStatistics cache in result.Statistics.Caches)
+        foreach ((KmemCacheStatistics cache, OperationCount operations) in WithOperations(plan, result))
         {
-            (long allocs, long frees) = (cache.IsSizeClass ? sizedOperations : operations).GetValueOrDefault(cache.Name);
-            if (cache.IsInternal || allocs == 0)
+            if (operations.Allocs == 0)
             {
                 continue;
             }
@@ -128,8 +111,8 @@ internal static class ReplayReportBuilder
                 ActiveObjects = cache.LiveObjects,
                 TotalObjects = cache.TotalObjects,
                 Slabs = cache.Slabs,
-                Allocs = allocs,
-                Frees = frees,
+                Allocs = operations.Allocs,
+                Frees = operations.Frees,
                 AllocMisses = cache.AllocMisses,
                 FreeMisses = cache.FreeMisses,
                 IsSizeClass = cache.IsSizeClass,
@@ -160,46 +143,40 @@ internal static class ReplayReportBuilder
         };
     }
 
-    /// <summary>Compares the heap's counts with the trace's. Where allocations failed the trace's are not the heap's, and nothing is compared.</summary>
+    /// <summary>The heap's caches, without those that it needs itself, and what the replay did with each.</summary>
+    private static IEnumerable<(KmemCacheStatistics Cache, OperationCount Operations)> WithOperations(TracePlan plan, ReplayResult result)
+    {
+        Dictionary<string, OperationCount> named = [];
+        for (int index = 0; index < plan.Caches.Count; index++)
+        {
+            named[plan.Caches[index].Name] = result.CacheOperations[index];
+        }
+
+        foreach (KmemCacheStatistics cache in result.Statistics.Caches)
+        {
+            if (!cache.IsInternal)
+            {
+                IReadOnlyDictionary<string, OperationCount> source = cache.IsSizeClass ? result.SizeClassOperations : named;
+                yield return (cache, source.GetValueOrDefault(cache.Name));
+            }
+        }
+    }
+
+    /// <summary>Compares the heap's counts with what the replay did.</summary>
     private static List<string> FindAccountingErrors(TracePlan plan, ReplayResult result)
     {
         List<string> errors = [];
-        if (result.Failed > 0)
-        {
-            return errors;
-        }
-
         KmemStatistics statistics = result.Statistics;
-        Dictionary<string, long> expected = [];
-        foreach (PlannedCache cache in plan.Caches)
+        foreach ((KmemCacheStatistics cache, OperationCount operations) in WithOperations(plan, result))
         {
-            expected[cache.Name] = cache.Allocs - cache.Frees;
-        }
-
-        Dictionary<string, long> expectedSized = [];
-        long expectedLarge = 0;
-        foreach ((int size, PlannedSize planned) in plan.Sizes)
-        {
-            if (result.SizeClassNames.TryGetValue(size, out string? name))
-            {
-                expectedSized[name] = expectedSized.GetValueOrDefault(name) + planned.Allocs - planned.Frees;
-            }
-            else
-            {
-                expectedLarge += planned.Allocs - planned.Frees;
-            }
-        }
-
-        foreach (KmemCacheStatistics cache in statistics.Caches.Where(static cache => !cache.IsInternal))
-        {
-            Compare(errors, $"live objects of {cache.Name}", (cache.IsSizeClass ? expectedSized : expected).GetValueOrDefault(cache.Name), cache.LiveObjects);
+            Compare(errors, $"live objects of {cache.Name}", operations.Live, cache.LiveObjects);
         }
 
         ReportBytes bytes = BuildBytes(statistics);
         ulong sum = bytes.Requested + bytes.SizeClass + bytes.Rounding + bytes.Magazines + bytes.Depot + bytes.FreeInSlabs
             + bytes.EmptySlabs + bytes.SlabTails + bytes.FreePages + bytes.Metadata;
-        Compare(errors, "large allocations", expectedLarge, statistics.LargeAllocations);
-        Compare(errors, "pages in use", plan.LivePages, statistics.PagesInUse);
+        Compare(errors, "large allocations", result.LargeOperations.Live, statistics.LargeAllocations);
+        Compare(errors, "pages in use", result.LivePages, statistics.PagesInUse);
         Compare(errors, "sum of the byte split", (long)bytes.Committed, (long)sum);
         return errors;
     }

@@ -21,6 +21,9 @@ internal sealed record ReplaySettings
     /// <summary>Address space of the heap, in bytes, beyond which allocations fail; 0 is no limit.</summary>
     public ulong LimitBytes { get; init; }
 
+    /// <summary>Replay into heaps that are thrown away first, until the runtime has compiled the code for good.</summary>
+    public bool WarmUp { get; init; }
+
     /// <summary>Slabs of the trace's caches.</summary>
     public static KmemSlabRule CacheSlabRule => KmemSlabRule.Kernel;
 

@@ -3,10 +3,10 @@ using System.Threading;
 namespace Kmem.Tool.Replay;
 
 /// <summary>
-/// Where each object of the trace is now: one word an object, written by the thread that allocates it and taken by the
+/// Where each object of the trace is now: one word an object, written once, by the thread that allocates it, and read by the
 /// thread that frees it.
 /// <code>
-/// 0  --Publish-->  address or Failed  --Take-->  0
+/// 0  --Publish-->  address or Failed
 /// </code>
 /// <para><b>Waiting.</b> A thread that frees an object which another thread has not allocated yet waits for it. No waiting can be
 /// circular: each thread does its steps in file order, and an object's allocation stands before its free in the file.
@@ -38,26 +38,16 @@ internal sealed class ReplayTable
         Volatile.Write(ref _addresses[number], address == null ? Failed : (nint)address);
     }
 
-    /// <summary>Takes an object's address out, waiting for it if need be: <see cref="Failed"/> where there is none, 0 where the replay was stopped.</summary>
-    public nint Take(int number)
+    /// <summary>An object's address, waiting for it if need be: <see cref="Failed"/> where there is none, 0 where the replay was stopped.</summary>
+    public nint Get(int number)
     {
         ref nint slot = ref _addresses[number];
         nint address = Volatile.Read(ref slot);
-        if (address == 0)
-        {
-            address = TakeSlow(ref slot);
-        }
-
-        // Plain: one thread takes, nobody reads it again before the replay is over.
-        slot = 0;
-        return address;
+        return address != 0 ? address : GetSlow(ref slot);
     }
 
-    /// <summary>An object's address after the replay: 0 or <see cref="Failed"/> where there is none.</summary>
-    public nint Peek(int number) => _addresses[number];
-
     /// <summary>Another thread is behind: spin a little, then give the processor away, which it may need.</summary>
-    private nint TakeSlow(ref nint slot)
+    private nint GetSlow(ref nint slot)
     {
         SpinWait wait = default;
         while (true)

@@ -76,7 +76,7 @@ internal sealed unsafe class ReplayWorker
                     allocated = _pages.TryAlloc(step.Order, step.Mobility);
                     break;
                 default:
-                    nint address = _table.Take(step.Object);
+                    nint address = _table.Get(step.Object);
                     if (address > ReplayTable.Failed)
                     {
                         corrupt += ObjectMark.IsIntact((void*)address, step.SizeBytes, step.Object) ? 0 : 1;

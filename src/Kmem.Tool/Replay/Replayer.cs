@@ -37,8 +37,14 @@ internal sealed class ReplayResult
     /// <summary>Bytes committed after the heap was trimmed, with the trace's objects still live.</summary>
     public required ulong TrimmedCommittedBytes { get; init; }
 
-    /// <summary>The cache that serves a size of <c>kmalloc</c>, by size; sizes with pages of their own are missing.</summary>
-    public required IReadOnlyDictionary<int, string> SizeClassNames { get; init; }
+    /// <summary>What was done, by cache of the trace.</summary>
+    public required OperationCount[] CacheOperations { get; init; }
+
+    /// <summary>What was done, by name of size class.</summary>
+    public required IReadOnlyDictionary<string, OperationCount> SizeClassOperations { get; init; }
+
+    /// <summary>What was done with objects of <c>kmalloc</c> beyond the size classes.</summary>
+    public required OperationCount LargeOperations { get; init; }
 }
 
 /// <summary>
@@ -57,7 +63,15 @@ internal sealed unsafe class Replayer : IDisposable
     public Replayer(TracePlan plan, ReplaySettings settings)
     {
         _plan = plan;
-        _heap = new KmemHeap(settings.ToHeapOptions());
+        try
+        {
+            _heap = new KmemHeap(settings.ToHeapOptions());
+        }
+        catch (Exception exception) when (exception is ArgumentException or PlatformNotSupportedException or OutOfMemoryException)
+        {
+            throw new ToolException($"no heap to replay into: {FirstLine(exception.Message)}", exception);
+        }
+
         try
         {
             _caches = MakeCaches(plan, _heap);
@@ -192,32 +206,16 @@ internal sealed unsafe class Replayer : IDisposable
     private ReplayResult Examine(TimeSpan elapsed, long failed, long corrupt)
     {
         KmemStatistics statistics = _heap.GetStatistics();
-        Dictionary<ulong, string> classes = [];
-        foreach (KmemCacheStatistics cache in statistics.Caches)
-        {
-            if (cache.IsSizeClass)
-            {
-                classes[cache.ObjectSizeBytes] = cache.Name;
-            }
-        }
-
-        Dictionary<int, string> sizeClassNames = [];
-        foreach (int size in _plan.Sizes.Keys)
-        {
-            if (classes.TryGetValue(_heap.RoundUpSize((nuint)size), out string? name))
-            {
-                sizeClassNames[size] = name;
-            }
-        }
-
+        OperationCounter counter = new(_plan, _table, _heap, statistics);
+        counter.Count();
         long liveObjects = 0;
         long livePages = 0;
         long requestedBytes = 0;
         long sizeClassRequestedBytes = 0;
         foreach (LivingObject living in _plan.Living)
         {
-            nint address = _table.Peek(living.Object);
-            if (address <= ReplayTable.Failed)
+            nint address = _table.Get(living.Object);
+            if (address == ReplayTable.Failed)
             {
                 continue;
             }
@@ -231,7 +229,7 @@ internal sealed unsafe class Replayer : IDisposable
 
             liveObjects++;
             requestedBytes += living.SizeBytes;
-            if (living.Cache < 0 && sizeClassNames.ContainsKey(living.SizeBytes))
+            if (living.Cache < 0 && counter.SizeClassOf(living.SizeBytes) != null)
             {
                 sizeClassRequestedBytes += living.SizeBytes;
             }
@@ -249,7 +247,9 @@ internal sealed unsafe class Replayer : IDisposable
             LivePages = livePages,
             Statistics = statistics,
             TrimmedCommittedBytes = _heap.GetStatistics().CommittedBytes,
-            SizeClassNames = sizeClassNames,
+            CacheOperations = counter.Caches,
+            SizeClassOperations = counter.SizeClasses,
+            LargeOperations = counter.Large,
         };
     }
 }

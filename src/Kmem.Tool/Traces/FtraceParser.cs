@@ -18,6 +18,9 @@ namespace Kmem.Tool.Traces;
 /// </summary>
 internal static class FtraceParser
 {
+    /// <summary>Largest object of a cache, in Linux as in Kmem: a block of the largest order.</summary>
+    private const int MaxCacheObjectBytes = PageAllocator.PageSizeBytes << PageAllocator.MaxOrder;
+
     /// <summary>Marks between the time and its colon in the latency format: how long the event took.</summary>
     private static ReadOnlySpan<byte> LatencyMarks => "+!#*@$ "u8;
 
@@ -195,6 +198,11 @@ internal static class FtraceParser
         if (!TryParseWhole(size, out parsed.SizeBytes))
         {
             return "bytes_req= is not a size";
+        }
+
+        if (parsed.Kind == TraceEventKind.CacheAlloc && parsed.SizeBytes > MaxCacheObjectBytes)
+        {
+            return "bytes_req= is more than an object of a cache can have (4 MiB)";
         }
 
         parsed.EndsInNumber = fields.EndsWith(size) && fields[..^size.Length].EndsWith("bytes_req="u8);

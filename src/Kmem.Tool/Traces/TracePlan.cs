@@ -47,22 +47,6 @@ internal sealed class PlannedCache
 
     /// <summary>Size of its objects.</summary>
     public required int ObjectSizeBytes { get; init; }
-
-    /// <summary>Allocations.</summary>
-    public long Allocs { get; set; }
-
-    /// <summary>Frees, implicit ones included.</summary>
-    public long Frees { get; set; }
-}
-
-/// <summary>Allocations of one size by <c>kmalloc</c>.</summary>
-internal sealed class PlannedSize
-{
-    /// <summary>Allocations.</summary>
-    public long Allocs { get; set; }
-
-    /// <summary>Frees, implicit ones included.</summary>
-    public long Frees { get; set; }
 }
 
 /// <summary>An allocation that the trace does not free.</summary>
@@ -89,9 +73,6 @@ internal sealed class TracePlan
 
     /// <summary>The caches, in order of first use.</summary>
     public required IReadOnlyList<PlannedCache> Caches { get; init; }
-
-    /// <summary>What <c>kmalloc</c> was asked for, by size in bytes.</summary>
-    public required IReadOnlyDictionary<int, PlannedSize> Sizes { get; init; }
 
     /// <summary>What the trace leaves allocated.</summary>
     public required IReadOnlyList<LivingObject> Living { get; init; }

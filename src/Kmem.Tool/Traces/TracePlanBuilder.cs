@@ -16,13 +16,16 @@ internal sealed class TracePlanBuilder
 {
     private const int PageShift = 12;
 
+    // A cache's name may have 63 bytes; this leaves room for what makes it unique.
+    private const int NameBytes = 52;
+
     private readonly List<ReplayStep>[] _threads;
     private readonly bool _skipPages;
     private readonly HashSet<int> _cpus = [];
     private readonly Dictionary<ulong, LivingObject> _objects = [];
     private readonly Dictionary<ulong, LivingObject> _blocks = [];
     private readonly List<PlannedCache> _caches = [];
-    private readonly Dictionary<int, PlannedSize> _sizes = [];
+    private readonly HashSet<string> _cacheNames = [];
 
     // Cache of a name by the bytes of the name: the one for its largest size so far.
     private readonly Dictionary<byte[], short> _cacheByName = new(Utf8NameComparer.Instance);
@@ -95,7 +98,6 @@ internal sealed class TracePlanBuilder
             Threads = threads,
             ObjectCount = _objectCount,
             Caches = _caches,
-            Sizes = _sizes,
             Living = living,
             Cpus = _cpus.Count,
             Allocs = _allocs,
@@ -132,15 +134,6 @@ internal sealed class TracePlanBuilder
 
         short cache = added.Kind == TraceEventKind.CacheAlloc ? FindCache(added.CacheName, added.SizeBytes) : (short)-1;
         slot = new LivingObject(NextObject(), added.SizeBytes, cache, IsPages: false);
-        if (cache >= 0)
-        {
-            _caches[cache].Allocs++;
-        }
-        else
-        {
-            FindSize(added.SizeBytes).Allocs++;
-        }
-
         steps.Add(new ReplayStep(slot.Object, slot.SizeBytes, cache, 0, default, cache >= 0 ? ReplayAction.AllocFromCache : ReplayAction.AllocSized));
         _requestedBytes += added.SizeBytes;
         _peakRequestedBytes = Math.Max(_peakRequestedBytes, _requestedBytes);
@@ -164,14 +157,6 @@ internal sealed class TracePlanBuilder
         bool toCache = freed.Cache >= 0 && !sized;
         steps.Add(new ReplayStep(freed.Object, freed.SizeBytes, freed.Cache, 0, default, toCache ? ReplayAction.FreeToCache : ReplayAction.Free));
         _requestedBytes -= freed.SizeBytes;
-        if (freed.Cache >= 0)
-        {
-            _caches[freed.Cache].Frees++;
-        }
-        else
-        {
-            FindSize(freed.SizeBytes).Frees++;
-        }
     }
 
     private void AddPageAlloc(in TraceEvent added, List<ReplayStep> steps)
@@ -224,10 +209,26 @@ internal sealed class TracePlanBuilder
         return _objectCount++;
     }
 
-    private PlannedSize FindSize(int sizeBytes)
+    /// <summary>A name that a cache can have (no white space, not too long) and no other cache has.</summary>
+    private string MakeUnique(string name)
     {
-        ref PlannedSize? size = ref CollectionsMarshal.GetValueRefOrAddDefault(_sizes, sizeBytes, out _);
-        return size ??= new PlannedSize();
+        StringBuilder allowed = new();
+        foreach (Rune rune in name.EnumerateRunes())
+        {
+            allowed.Append(Rune.IsWhiteSpace(rune) || Rune.IsControl(rune) ? new Rune('_') : rune);
+            if (Encoding.UTF8.GetByteCount(allowed.ToString()) >= NameBytes)
+            {
+                break;
+            }
+        }
+
+        string unique = allowed.ToString();
+        for (int number = 2; !_cacheNames.Add(unique); number++)
+        {
+            unique = $"{allowed}~{number}";
+        }
+
+        return unique;
     }
 
     /// <summary>
@@ -257,7 +258,7 @@ internal sealed class TracePlanBuilder
         short added = (short)_caches.Count;
         _caches.Add(new PlannedCache
         {
-            Name = again ? $"{traceName}-{sizeBytes}" : traceName,
+            Name = MakeUnique(again ? $"{traceName}-{sizeBytes}" : traceName),
             TraceName = traceName,
             ObjectSizeBytes = sizeBytes,
         });

@@ -71,7 +71,7 @@ internal static class TraceReader
         TraceLine kind = FtraceParser.Parse(line, out TraceEvent parsed, out string problem);
         if (!isWhole)
         {
-            kind = CheckLastLine(kind, parsed, pointerDigits, ref problem);
+            kind = CheckLastLine(kind, line, parsed, pointerDigits, ref problem);
         }
 
         switch (kind)
@@ -113,11 +113,11 @@ internal static class TraceReader
     /// A last line without a line break may have been cut. It is used only when nothing that matters can have been shortened:
     /// not where a number runs up to the end, or where the pointer has fewer digits than those before it.
     /// </summary>
-    private static TraceLine CheckLastLine(TraceLine kind, in TraceEvent parsed, int pointerDigits, ref string problem)
+    private static TraceLine CheckLastLine(TraceLine kind, ReadOnlySpan<byte> line, in TraceEvent parsed, int pointerDigits, ref string problem)
     {
         // One digit is how 0x0 is printed.
         bool shortPointer = parsed.PointerDigits > (parsed.IsNull ? 1 : 0) && parsed.PointerDigits < pointerDigits;
-        bool shortened = kind == TraceLine.Event && (parsed.EndsInNumber || shortPointer);
+        bool shortened = kind == TraceLine.Event && ((parsed.EndsInNumber && char.IsAsciiDigit((char)line[^1])) || shortPointer);
         if (shortened || kind is TraceLine.Unrecognised or TraceLine.Malformed)
         {
             problem = "the file ends in the middle of this line";

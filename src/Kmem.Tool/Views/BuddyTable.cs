@@ -46,7 +46,7 @@ internal static class BuddyTable
     {
         console.WriteLine(
             $"{Units.Count(pages.TotalPages)} pages: {Units.Count(pages.AllocatedPages)} handed out, {Units.Count(pages.FreePages)} free" +
-            $" ({Units.Count(pages.ListedPages)} in per-CPU lists, {Units.Count(pages.PurgedPages)} given back to the OS)");
+            $" ({Units.Count(pages.ListedPages)} in per-CPU lists, {Units.Count(pages.PurgedPages)} without memory of the OS)");
     }
 
     private static string Blocks(KmemPageStatistics pages, int mobility, int order)

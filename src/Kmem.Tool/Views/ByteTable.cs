@@ -11,7 +11,7 @@ internal static class ByteTable
     /// <param name="sizeClassRequested">Of the bytes of size classes: asked for, where somebody counted; else null.</param>
     public static void Write(IAnsiConsole console, ReportBytes bytes, ulong? sizeClassRequested)
     {
-        Tables table = Tables.Create(console, "<bytes", "bytes", "", "share");
+        Tables table = Tables.Create(console, "<", "bytes", "", "share");
         Add(table, bytes, "asked for: caches, large, pages", bytes.Requested);
         if (sizeClassRequested is { } requested)
         {

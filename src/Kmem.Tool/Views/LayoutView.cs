@@ -25,12 +25,12 @@ internal static class LayoutView
 
         table.Write(console);
         console.WriteLine();
-        console.WriteLine($"{report.Matched} of {report.Total} match, by the kernel's rule for {Units.Of(report.Cpus, "CPU")}.");
+        console.WriteLine($"{report.Matched} of {report.Total} match, by the kernel's rule with {Units.Of(report.Cpus, "CPU")}.");
     }
 
     public static void Write(IAnsiConsole console, SlabLayoutReport report)
     {
-        Tables table = Tables.Create(console, "<", "<");
+        Tables table = Tables.CreateFacts(console);
         table.Add("object", $"{Units.Count(report.ObjectSize)} bytes");
         table.Add("stride", $"{Units.Count(report.Size)} bytes, aligned to {Units.Count(report.Alignment)}");
         table.Add("slab", $"order {report.Order}: {Units.Of(1L << report.Order, "page")}, {Units.Count(report.SlabBytes)} bytes");

@@ -31,21 +31,20 @@ internal static class ReplayView
     {
         console.Write(new Text(report.File, new Style(decoration: Decoration.Bold)));
         console.WriteLine();
-        Tables table = Tables.Create(console, "<", "<");
+        Tables table = Tables.CreateFacts(console);
         table.Add("events", Events(report));
         table.Add("objects", $"{Units.Count(report.Allocs)} allocated, {Units.Count(report.Frees)} freed, {Units.Count(report.ImplicitFrees)} freed implicitly; {Units.Of(report.UnmatchedFrees, "free")} unmatched");
         table.Add("pages", $"{Units.Of(report.PageAllocs, "block")} allocated, {Units.Count(report.PageFrees)} freed, {Units.Count(report.ImplicitPageFrees)} freed implicitly; {Units.Of(report.UnmatchedPageFrees, "free")} unmatched");
         table.Add("live", $"{Units.Of(report.LiveObjects, "object")} with {Units.Bytes((ulong)report.RequestedBytes)} (peak {Units.Bytes((ulong)report.PeakRequestedBytes)}); {Units.Of(report.LivePages, "page")}");
         table.Add("checks", Checks(report));
-        table.Add("time", $"{Units.Nanoseconds(report.NanosecondsPerStep)} a step: {Units.Of(report.Steps, "allocation or free", "allocations and frees")} in {Units.Time(report.Seconds)}");
-        table.Add("", "with writing and checking a mark at both ends of each object; without reading the file" + $" ({Units.Time(report.ParseSeconds)})");
+        table.Add("time", $"{Units.Nanoseconds(report.NanosecondsPerEvent)} an event: {Units.Of(report.Operations, "allocation or free", "allocations and frees")} in {Units.Time(report.Seconds)}, with the marks that are written and checked at both ends of each object and with page faults, without reading the file ({Units.Time(report.ParseSeconds)})");
         table.Add("heap", $"{report.FrontEnd} front end, {report.SizeClasses} size classes, {Units.Of(report.Threads, "thread")} for {Units.Of(report.Cpus, "CPU")}");
         table.Write(console);
     }
 
     private static string Events(ReplayReport report)
     {
-        string text = Units.Of(report.Events, "kmem event");
+        string text = $"{Units.Count(report.Events)} of the kmem group";
         if (report.EventsNotReplayed > 0)
         {
             text += $", {Units.Count(report.EventsNotReplayed)} of kinds that are not replayed";
@@ -62,9 +61,7 @@ internal static class ReplayView
     private static string Checks(ReplayReport report)
     {
         string corrupt = report.Corrupt == 0 ? "no object damaged" : $"{Units.Of(report.Corrupt, "object")} DAMAGED";
-        string accounts = report.Failed > 0
-            ? "the heap's counts not compared"
-            : report.AccountingErrors.Count == 0 ? "the heap's counts agree with the trace" : "the heap's counts DIFFER from the trace";
+        string accounts = report.AccountingErrors.Count == 0 ? "the heap's counts agree" : "the heap's counts DIFFER";
         return $"{Units.Of(report.Failed, "allocation")} failed, {corrupt}, {accounts}";
     }
 
@@ -120,7 +117,7 @@ internal static class ReplayView
             console.WriteLine($"{rows.Count - GrowthRows} more with --json.");
         }
 
-        console.WriteLine("The kernel counts objects in its per-CPU caches as active, and has objects from before the trace.");
+        console.WriteLine("The kernel's slabs had room before the trace, and it counts objects in its per-CPU caches as active.");
     }
 
     private static string Signed(long number) => number > 0 ? "+" + Units.Count(number) : Units.Count(number);

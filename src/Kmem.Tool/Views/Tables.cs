@@ -55,6 +55,15 @@ internal sealed class Tables
         return tables;
     }
 
+    /// <summary>A table of names and what there is to say of them, without headers; the second column wraps.</summary>
+    public static Tables CreateFacts(IAnsiConsole console)
+    {
+        Tables facts = Create(console, "<", "<");
+        facts._table.ShowHeaders = false;
+        facts._table.Columns[1].NoWrap = false;
+        return facts;
+    }
+
     /// <summary>Adds a row of plain texts, one for each column, shown or not.</summary>
     public void Add(params ReadOnlySpan<string> cells) => Add(Style.Plain, cells);
 

@@ -32,7 +32,29 @@ internal sealed unsafe class TestZone : IDisposable
 
     public bool Initialized { get; }
 
+    public ZoneStatistics Statistics
+    {
+        get
+        {
+            ZoneStatistics statistics;
+            Zone.ReadStatistics(Pointer, &statistics);
+            return statistics;
+        }
+    }
+
     public static implicit operator Zone*(TestZone zone) => zone.Pointer;
+
+    /// <summary>Nothing is allocated, and all of it merged to blocks of the largest order.</summary>
+    public void AssertAllMerged()
+    {
+        Zone.DrainPageLists(Pointer);
+        Assert.Equal(ZoneFault.None, Zone.Validate(Pointer));
+        ZoneStatistics statistics = Statistics;
+        Assert.Equal(0, statistics.AllocatedPages);
+        Assert.Equal(0, statistics.ListedPages);
+        Assert.Equal(statistics.TotalPages, statistics.FreePages);
+        Assert.Equal(statistics.TotalPages, statistics.FreeBlocks[Order.Max] << Order.Max);
+    }
 
     public void Dispose()
     {

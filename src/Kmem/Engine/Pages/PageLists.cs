@@ -138,6 +138,13 @@ internal static unsafe class PageLists
         PageList* list = CpuPageLists.List(lists, order, mobility);
         int blocks = BatchPages >> order;
         blocks = blocks < 2 ? 2 : blocks;
+
+        // Twelve lists that are only ever refilled would outgrow the bound together.
+        if (lists->Pages + (blocks << order) > HighPages)
+        {
+            FlushSlow(zone, lists, HighPages - (blocks << order));
+        }
+
         RankedLock.Enter(&zone->Lock, LockRank.Zone);
         for (int block = 0; block < blocks; block++)
         {

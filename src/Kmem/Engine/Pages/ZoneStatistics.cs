@@ -79,7 +79,11 @@ internal unsafe struct ZoneStatistics
         ReadFreeLists(zone, statistics);
         ReadCpuLists(zone, statistics);
         ReadArenas(zone, statistics);
-        statistics->AllocatedPages = statistics->TotalPages - statistics->FreePages - statistics->ListedPages;
+
+        // A block that passed from a list already counted to one not yet counted is in both: the sum stays true all the same.
+        long notFree = statistics->TotalPages - statistics->FreePages;
+        statistics->ListedPages = statistics->ListedPages > notFree ? notFree : statistics->ListedPages;
+        statistics->AllocatedPages = notFree - statistics->ListedPages;
         statistics->MemoryMapBytes = zone->MemoryMapCommittedBytes;
         statistics->MetadataBytes = zone->TablesCommittedBytes + zone->PageblocksCommittedBytes;
         statistics->MetadataReservedBytes = zone->MetadataReservedBytes;

@@ -124,8 +124,7 @@ internal static unsafe class ZoneValidation
                 counts->ListedHeadsOnLists += list->Count;
             }
 
-            // A refill may come on top of full lists, by at most one batch and the rest of a block.
-            if (pages != zone->CpuLists[cpu].Pages || pages > PageLists.HighPages + PageLists.BatchPages + 1)
+            if (pages != zone->CpuLists[cpu].Pages || pages > PageLists.HighPages)
             {
                 return ZoneFault.ListedCount;
             }
