@@ -240,7 +240,7 @@ public sealed unsafe class KmemCache : IDisposable
         ThrowIfDisposed();
         foreach (nint each in objects)
         {
-            _heap.ThrowIfMisuse(SizedHeap.CheckForCache(_heap.Core, _core, (void*)each), (void*)each, $"FreeBulk to the cache '{Name}'");
+            ThrowIfMisuse(SizedHeap.CheckForCache(_heap.Core, _core, (void*)each), (void*)each, nameof(FreeBulk));
         }
 
         SlabFault fault = default;
@@ -251,7 +251,7 @@ public sealed unsafe class KmemCache : IDisposable
 
         if (fault.Count != 0)
         {
-            _heap.ThrowIfMisuse(Misuse.AlreadyFree, (void*)fault.Object, $"FreeBulk to the cache '{Name}'");
+            ThrowIfMisuse(Misuse.AlreadyFree, (void*)fault.Object, nameof(FreeBulk));
         }
 
         _heap.ThrowIfDoubleFree();
@@ -359,8 +359,17 @@ public sealed unsafe class KmemCache : IDisposable
     private void FreeSlow(void* pointer)
     {
         ThrowIfDisposed();
-        _heap.ThrowIfMisuse(SizedHeap.FreeToCache(_heap.Core, _core, pointer), pointer, $"Free to the cache '{Name}'");
+        ThrowIfMisuse(SizedHeap.FreeToCache(_heap.Core, _core, pointer), pointer, nameof(Free));
         _heap.ThrowIfDoubleFree();
+    }
+
+    /// <summary>The text is made only for a mistake: slow rungs allocate nothing managed.</summary>
+    private void ThrowIfMisuse(Misuse misuse, void* pointer, string operation)
+    {
+        if (misuse != Misuse.None)
+        {
+            _heap.ThrowIfMisuse(misuse, pointer, $"{operation} to the cache '{Name}'");
+        }
     }
 
     private void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(_core == null || _heap.IsDisposed, this);

@@ -53,10 +53,13 @@ internal unsafe partial struct Cache
         }
     }
 
-    /// <summary>More than a magazine's worth: straight from the slabs. Less: the ladder, which fills a magazine on its way.</summary>
+    /// <summary>
+    /// More than a magazine's worth where the depot has none: straight from the slabs. Else the ladder, which loads or fills a
+    /// magazine for the next pop.
+    /// </summary>
     private static int AllocateRunSlow(Cache* cache, nuint* objects, int count)
     {
-        if (cache->Constructor == null && count > cache->Capacity)
+        if (cache->Constructor == null && count > cache->Capacity && Atomic.Load(&cache->Depot.FullCount) == 0)
         {
             int taken = SlabLists.TakeObjects(&cache->Slabs, objects, count, 0);
             _ = Atomic.Add(&cache->DirectAllocs, taken);
