@@ -140,6 +140,9 @@ internal sealed unsafe class PageModel : IDisposable
         if (done)
         {
             Assert.Equal((ulong)pages, run.Head->Payload.Pages);
+
+            // What was added may hold anything, so nobody may be told that the run reads as zero.
+            Assert.True(pages <= run.Pages || run.Head->Flags == PageFlags.None);
             CheckPattern(run, Math.Min(pages, run.Pages));
             Mark(run.First, run.Pages, 0);
             run.Pages = pages;
