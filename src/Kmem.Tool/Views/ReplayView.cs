@@ -1,6 +1,5 @@
 using System.Collections.Generic;
 using System.Linq;
-using Kmem.Diagnostics;
 using Kmem.Tool.Replay;
 using Spectre.Console;
 
@@ -16,7 +15,7 @@ internal static class ReplayView
     {
         WriteSummary(console, report);
         SlabTable.Write(console, "slabinfo", report.Caches.Select(SlabRow.From));
-        WriteBuddyInfo(console, statistics.Pages);
+        BuddyTable.WriteRow(console, "buddyinfo", statistics.HeapName, statistics.Pages);
         WriteHits(console, report.Hits);
         ByteTable.Write(console, report.Bytes, (ulong)report.SizeClassRequestedBytes);
         console.WriteLine(
@@ -63,15 +62,6 @@ internal static class ReplayView
         string corrupt = report.Corrupt == 0 ? "no object damaged" : $"{Units.Of(report.Corrupt, "object")} DAMAGED";
         string accounts = report.AccountingErrors.Count == 0 ? "the heap's counts agree" : "the heap's counts DIFFER";
         return $"{Units.Of(report.Failed, "allocation")} failed, {corrupt}, {accounts}";
-    }
-
-    private static void WriteBuddyInfo(IAnsiConsole console, KmemPageStatistics pages)
-    {
-        console.WriteLine();
-        console.Write(new Text("buddyinfo", new Style(Color.Teal, decoration: Decoration.Bold)));
-        console.WriteLine();
-        console.WriteLine(BuddyInfoText.Format(pages, "replay").TrimEnd());
-        BuddyTable.WritePages(console, pages);
     }
 
     private static void WriteHits(IAnsiConsole console, ReportHits hits)
