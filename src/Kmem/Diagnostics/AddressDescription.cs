@@ -67,7 +67,7 @@ internal static unsafe class AddressDescription
         uint index = Slab.IndexOf(page, address);
         nuint start = slab + (index * layout->StrideBytes);
         string where = address == start ? "" : string.Create(CultureInfo.InvariantCulture, $"{address - start} bytes into ");
-        string state = SlabLists.IsInSlab(&cache->Slabs, page, start) ? "free in its slab"
+        string state = SlabLists.IsInSlab(&cache->Slabs, (void*)start) ? "free in its slab"
             : MagazineSearch.Contains(cache, start) ? "free in a magazine"
             : "in use";
         return string.Create(

@@ -41,11 +41,12 @@ internal unsafe partial struct SlabLists
         RankedLock.Exit(&lists->Lock, LockRank.Slabs);
     }
 
-    /// <summary>Whether the object is in its slab. For reports: takes the lock.</summary>
-    public static bool IsInSlab(SlabLists* lists, Page* page, nuint address)
+    /// <summary>Whether an object of these slabs is in its slab. Takes the lock.</summary>
+    public static bool IsInSlab(SlabLists* lists, void* address)
     {
+        Page* page = Zone.PageOf(lists->PageZone, address);
         RankedLock.Enter(&lists->Lock, LockRank.Slabs);
-        bool free = Slab.IsFree(Slab.HeadOf(page), &lists->Layout, Slab.IndexOf(page, address));
+        bool free = Slab.IsFree(Slab.HeadOf(page), &lists->Layout, Slab.IndexOf(page, (nuint)address));
         RankedLock.Exit(&lists->Lock, LockRank.Slabs);
         return free;
     }

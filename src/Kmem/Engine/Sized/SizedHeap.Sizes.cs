@@ -1,0 +1,76 @@
+using Kmem.Engine.Caches;
+using Kmem.Engine.Pages;
+using Kmem.Engine.Primitives;
+
+namespace Kmem.Engine.Sized;
+
+/// <summary>Questions about sizes: what a request is rounded up to, what an allocation can hold, whether a size can be its.</summary>
+internal unsafe partial struct SizedHeap
+{
+    /// <summary>
+    /// Whether a free with this size can mean this allocation: it fits, and fills at least half of it, the alignment of the
+    /// address counted in. A resize in place leaves at least half.
+    /// </summary>
+    public static Misuse CheckSize(SizedHeap* heap, void* address, nuint sizeBytes)
+    {
+        nuint usable = UsableSize(heap, address, out Misuse misuse);
+        if (misuse != Misuse.None || (sizeBytes == 0 && usable == 0))
+        {
+            return misuse;
+        }
+
+        nuint alignment = (nuint)address & (~(nuint)address + 1);
+        alignment = alignment < Address.PageSizeBytes ? alignment : Address.PageSizeBytes;
+        bool plausible = sizeBytes != 0 && sizeBytes <= usable && RoundUp(heap, Address.AlignUp(sizeBytes, alignment)) >= usable / 2;
+        return plausible ? Misuse.None : Misuse.WrongSize;
+    }
+
+    /// <summary>Bytes that may be used at an address; 0 for the sentinel and for mistakes, which are named.</summary>
+    public static nuint UsableSize(SizedHeap* heap, void* address, out Misuse misuse)
+    {
+        misuse = Misuse.None;
+        if (address == null || IsZeroSizePointer(address))
+        {
+            return 0;
+        }
+
+        Page* page = Zone.PageOf(&heap->Zone, address);
+        if (page == null)
+        {
+            misuse = Misuse.ForeignPointer;
+            return 0;
+        }
+
+        if (page->Slot != 0)
+        {
+            Cache* cache = CacheRegistry.OfSlot(&heap->Registry, (nuint)page->Slot);
+            misuse = CheckObject(page, address, cache);
+            return misuse != Misuse.None ? 0
+                : (cache->Flags & CacheFlags.SizeClass) != 0 ? cache->Slabs.Layout.StrideBytes
+                : cache->Slabs.Layout.ObjectSizeBytes;
+        }
+
+        if (page->Kind == PageKind.Run && Address.IsAligned(address, Address.PageSizeBytes))
+        {
+            return (nuint)page->Payload.Pages << Address.PageShift;
+        }
+
+        misuse = NameMistake(heap, page, address);
+        return 0;
+    }
+
+    /// <summary>The size that a request would be rounded up to; 0 for 0.</summary>
+    public static nuint RoundUp(SizedHeap* heap, nuint sizeBytes) => sizeBytes == 0 ? 0
+        : sizeBytes <= heap->LargestClassBytes ? ClassFor(heap, sizeBytes)->Slabs.Layout.StrideBytes
+        : sizeBytes > SizeBytesMax ? sizeBytes
+        : Address.AlignUp(sizeBytes, Address.PageSizeBytes);
+
+    public static bool IsZeroSizePointer(void* address) =>
+        Address.IsPowerOfTwo((nuint)address) && (nuint)address is >= ZeroSizePointer and <= AlignmentBytesMax;
+
+    public static Cache* ClassFor(SizedHeap* heap, nuint sizeBytes)
+    {
+        Invariant.Holds(sizeBytes >= 1 && sizeBytes <= heap->LargestClassBytes);
+        return CacheRegistry.At(&heap->Registry, heap->ClassTable[(sizeBytes + 7) >> SizeClasses.GranuleShift]);
+    }
+}
