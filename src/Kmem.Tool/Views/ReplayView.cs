@@ -107,7 +107,7 @@ internal static class ReplayView
             console.WriteLine($"{rows.Count - GrowthRows} more with --json.");
         }
 
-        console.WriteLine("The kernel's slabs had room before the trace, and it counts objects in its per-CPU caches as active.");
+        console.WriteLine("The kernel's slabs had room before the trace, it counts objects in its per-CPU caches as active, and its bulk frees are no events.");
     }
 
     private static string Signed(long number) => number > 0 ? "+" + Units.Count(number) : Units.Count(number);
