@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.CommandLine;
 using System.CommandLine.Invocation;
+using System.IO;
 using Kmem.Tool.Hosting;
 
 namespace Kmem.Tool.Commands;
@@ -50,6 +51,11 @@ internal static class KmemCommand
         catch (ToolException exception)
         {
             console.Note(exception.Message);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // Files that a command names have their own messages; what is left is where the results go.
+            console.Note($"the output cannot be written: {FirstLine(exception)}");
         }
         catch (OutOfMemoryException exception)
         {

@@ -31,7 +31,7 @@ internal static class LayoutCommand
             Arity = ArgumentArity.ZeroOrOne,
             CustomParser = static result => CommandChecks.ParseSize(result),
         };
-        Option<int> align = new("--align") { Description = "Alignment of objects: a power of two up to 4096. Without it 8, or 16 from 16 bytes on.", HelpName = "N" };
+        Option<int> align = new("--align") { Description = "Alignment of objects: a power of two up to 4096. Without it 8.", HelpName = "N" };
         Option<string> rule = new("--rule") { Description = "The rule that sizes slabs.", HelpName = "kernel|default", DefaultValueFactory = static _ => "kernel" };
         rule.AcceptOnlyFromAmong("kernel", "default");
         Option<int> cpus = new("--cpus") { Description = "Number of CPUs, by which the kernel's rule goes. Without it, those of this machine.", HelpName = "N" };

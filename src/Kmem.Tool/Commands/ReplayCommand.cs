@@ -37,7 +37,7 @@ internal static class ReplayCommand
 
     public static Command Create(ToolConsole console)
     {
-        Argument<string> file = new("FILE") { Description = "The trace, plain or gzip; '-' reads standard input." };
+        Argument<string> file = new("FILE") { Description = "The trace, plain or gzip; '-' is standard input." };
         Option<string?> json = new("--json") { Description = "Write the result as JSON to this file; '-' prints it instead of the tables.", HelpName = "OUT" };
         Option<int> threads = new("--threads")
         {
@@ -93,10 +93,11 @@ internal static class ReplayCommand
 
     private static int Run(ToolConsole console, string file, ReplaySettings settings, string? json, string? snapshot)
     {
+        string name = TraceSource.NameOf(file);
         long start = Stopwatch.GetTimestamp();
         (TraceSummary summary, TracePlan plan) = ReadTrace(console, file, settings);
         TimeSpan parseTime = Stopwatch.GetElapsedTime(start);
-        WarnAbout(console, file, summary);
+        WarnAbout(console, name, summary);
 
         if (settings.WarmUp)
         {
@@ -111,7 +112,7 @@ internal static class ReplayCommand
             console.Note(problem);
         }
 
-        ReplayReport report = ReplayReportBuilder.Build(file, summary, plan, settings, result, parseTime, growth);
+        ReplayReport report = ReplayReportBuilder.Build(name, summary, plan, settings, result, parseTime, growth);
         if (json != "-")
         {
             ReplayView.Write(console.Out, report, result.Statistics);
@@ -124,7 +125,7 @@ internal static class ReplayCommand
 
         if (snapshot != null)
         {
-            Snapshot.Save(snapshot, $"replay of {file}", result.Statistics);
+            Snapshot.Save(snapshot, $"replay of {name}", result.Statistics);
         }
 
         return Judge(console, report);
@@ -134,7 +135,7 @@ internal static class ReplayCommand
     {
         using TraceSource source = TraceSource.Open(file);
         TracePlanBuilder builder = new(settings.Threads, settings.SkipPages);
-        TraceSummary summary = Progress.Run(console, "reading", source.LengthBytes, () => source.BytesRead, () => TraceReader.Read(source, file, builder));
+        TraceSummary summary = Progress.Run(console, "reading", source.LengthBytes, () => source.BytesRead, () => TraceReader.Read(source, TraceSource.NameOf(file), builder));
         return (summary, builder.Build());
     }
 

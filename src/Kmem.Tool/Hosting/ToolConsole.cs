@@ -26,7 +26,7 @@ internal sealed class ToolConsole
     /// <summary>Results, as tables and marked-up lines.</summary>
     public IAnsiConsole Out { get; }
 
-    /// <summary>Results that must not be reflowed: the /proc formats, help.</summary>
+    /// <summary>Results that must be passed on as they are: the /proc formats, JSON, help.</summary>
     public TextWriter OutText { get; }
 
     /// <summary>Notes and errors, one line each.</summary>
@@ -41,11 +41,9 @@ internal sealed class ToolConsole
         bool plain = Environment.GetEnvironmentVariable("NO_COLOR") is { Length: > 0 };
         bool dumb = Environment.GetEnvironmentVariable("TERM") is "dumb";
         IAnsiConsole output;
-        TextWriter outputText = Console.Out;
         if (Console.IsOutputRedirected)
         {
-            outputText = new LineTrimmingWriter(Console.Out);
-            output = Plain(outputText, RedirectedWidth);
+            output = Plain(new LineTrimmingWriter(Console.Out), RedirectedWidth);
         }
         else
         {
@@ -53,14 +51,13 @@ internal sealed class ToolConsole
         }
 
         bool watched = !Console.IsErrorRedirected && !Console.IsOutputRedirected && !dumb;
-        return new ToolConsole(output, outputText, Console.Error, watched ? Terminal(Console.Error, plain, dumb) : null);
+        return new ToolConsole(output, Console.Out, Console.Error, watched ? Terminal(Console.Error, plain, dumb) : null);
     }
 
     /// <summary>A console that collects text, for tests: what a pipe would receive.</summary>
     public static ToolConsole ForCapture(TextWriter output, TextWriter error, int width = RedirectedWidth)
     {
-        LineTrimmingWriter trimmed = new(output);
-        return new ToolConsole(Plain(trimmed, width), trimmed, error, progress: null);
+        return new ToolConsole(Plain(new LineTrimmingWriter(output), width), output, error, progress: null);
     }
 
     /// <summary>A line on standard error for something that the user should know but that is not a failure.</summary>

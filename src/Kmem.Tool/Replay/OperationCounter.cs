@@ -82,7 +82,7 @@ internal sealed class OperationCounter
         ref string? name = ref CollectionsMarshal.GetValueRefOrAddDefault(_classOfSize, sizeBytes, out bool known);
         if (!known)
         {
-            name = _classes.GetValueOrDefault(_heap.RoundUpSize((nuint)sizeBytes));
+            name = _classes.GetValueOrDefault(_heap.RoundUpSize(ReplayWorker.HeapSizeOf(sizeBytes)));
         }
 
         return name;

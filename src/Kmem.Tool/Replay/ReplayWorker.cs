@@ -57,6 +57,9 @@ internal sealed unsafe class ReplayWorker
         }
     }
 
+    /// <summary>What the heap is asked for: at least a byte, for nothing is no object of a class, as in the kernel.</summary>
+    public static nuint HeapSizeOf(int sizeBytes) => (nuint)Math.Max(1, sizeBytes);
+
     private void RunSteps(ReadOnlySpan<ReplayStep> steps)
     {
         long failed = 0;
@@ -67,7 +70,7 @@ internal sealed unsafe class ReplayWorker
             switch (step.Action)
             {
                 case ReplayAction.AllocSized:
-                    allocated = _heap.TryAlloc((nuint)step.SizeBytes);
+                    allocated = _heap.TryAlloc(HeapSizeOf(step.SizeBytes));
                     break;
                 case ReplayAction.AllocFromCache:
                     allocated = _caches[step.Cache].TryAlloc();

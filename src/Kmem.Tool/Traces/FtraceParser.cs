@@ -316,7 +316,7 @@ internal static class FtraceParser
         return Utf8Parser.TryParse(hex, out pointer, out int used, 'x') && used == hex.Length;
     }
 
-    /// <summary>A page frame number: hexadecimal with 0x, decimal without (kernels before 5.13).</summary>
+    /// <summary>A page frame number: hexadecimal with 0x, decimal without (older kernels).</summary>
     private static bool TryParseFrame(ReadOnlySpan<byte> text, out ulong frame)
     {
         ReadOnlySpan<byte> hex = WithoutPrefix(text);

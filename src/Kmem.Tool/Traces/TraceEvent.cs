@@ -44,7 +44,7 @@ internal ref struct TraceEvent
     /// <summary>Bytes that the caller asked for.</summary>
     public int SizeBytes;
 
-    /// <summary>Name of the cache; empty where the kernel does not print one (before 6.1).</summary>
+    /// <summary>Name of the cache; empty where the kernel does not print one.</summary>
     public ReadOnlySpan<byte> CacheName;
 
     /// <summary>Page frame number of the first page.</summary>

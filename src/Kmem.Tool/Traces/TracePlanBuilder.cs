@@ -237,7 +237,7 @@ internal sealed class TracePlanBuilder
     /// </summary>
     private short FindCache(ReadOnlySpan<byte> name, int sizeBytes)
     {
-        // Kernels before 6.1 do not print the name: objects of one size are then taken for objects of one cache.
+        // Older kernels do not print the name: objects of one size are then taken for objects of one cache.
         if (name.IsEmpty)
         {
             name = Encoding.UTF8.GetBytes($"unnamed-{sizeBytes}");

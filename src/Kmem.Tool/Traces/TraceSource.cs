@@ -15,7 +15,11 @@ internal sealed class TraceSource : IDisposable
 {
     private const int SignatureLength = 16;
 
+    /// <summary>What stands for a path where standard input is meant.</summary>
+    public const string StandardInput = "-";
+
     private readonly string _path;
+    private readonly string _name;
     private readonly CountingStream _file;
     private readonly Stream _text;
     private readonly bool _compressed;
@@ -24,6 +28,7 @@ internal sealed class TraceSource : IDisposable
     private TraceSource(string path, CountingStream file, Stream text, bool compressed, long lengthBytes)
     {
         _path = path;
+        _name = NameOf(path);
         _file = file;
         _text = text;
         _compressed = compressed;
@@ -36,6 +41,9 @@ internal sealed class TraceSource : IDisposable
     /// <summary>Bytes of the file that were read.</summary>
     public long BytesRead => _file.BytesRead;
 
+    /// <summary>What messages call a path.</summary>
+    public static string NameOf(string path) => path == StandardInput ? "standard input" : path;
+
     /// <summary>Opens <paramref name="path"/>; throws a <see cref="ToolException"/> that says why it cannot be read.</summary>
     public static TraceSource Open(string path)
     {
@@ -45,7 +53,7 @@ internal sealed class TraceSource : IDisposable
             byte[] signature = new byte[SignatureLength];
             int read = stream.ReadAtLeast(signature, SignatureLength, throwOnEndOfStream: false);
             signature = signature[..read];
-            RejectOtherFormats(path, signature);
+            RejectOtherFormats(NameOf(path), signature);
             CountingStream file = new(signature, stream);
             bool compressed = signature.AsSpan().StartsWith<byte>([0x1F, 0x8B]);
             Stream text = compressed ? new GZipStream(file, CompressionMode.Decompress) : file;
@@ -54,7 +62,7 @@ internal sealed class TraceSource : IDisposable
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             stream.Dispose();
-            throw new ToolException($"{path}: cannot be read: {exception.Message}", exception);
+            throw new ToolException($"{NameOf(path)}: cannot be read: {exception.Message}", exception);
         }
         catch
         {
@@ -73,11 +81,11 @@ internal sealed class TraceSource : IDisposable
         }
         catch (InvalidDataException exception)
         {
-            throw new ToolException($"{_path}: the gzip data is damaged after {_textBytes:N0} bytes of text; nothing was replayed", exception);
+            throw new ToolException($"{_name}: the gzip data is damaged after {_textBytes:N0} bytes of text; nothing was replayed", exception);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new ToolException($"{_path}: cannot be read: {exception.Message}", exception);
+            throw new ToolException($"{_name}: cannot be read: {exception.Message}", exception);
         }
 
         _textBytes += read;
@@ -97,7 +105,7 @@ internal sealed class TraceSource : IDisposable
 
     private static Stream OpenStream(string path)
     {
-        if (path == "-")
+        if (path == StandardInput)
         {
             return Console.OpenStandardInput();
         }
@@ -125,17 +133,17 @@ internal sealed class TraceSource : IDisposable
         }
     }
 
-    private static void RejectOtherFormats(string path, ReadOnlySpan<byte> signature)
+    private static void RejectOtherFormats(string name, ReadOnlySpan<byte> signature)
     {
         if (signature.IsEmpty)
         {
-            throw new ToolException($"{path}: the file is empty");
+            throw new ToolException($"{name}: the file is empty");
         }
 
         string? what = signature switch
         {
-            [0x17, 0x08, 0x44, ..] => $"a recording of trace-cmd; make text of it with 'trace-cmd report -i {path}'",
-            [(byte)'P', (byte)'E', (byte)'R', (byte)'F', (byte)'I', (byte)'L', (byte)'E', ..] => $"a recording of perf; make text of it with 'perf script -i {path}'",
+            [0x17, 0x08, 0x44, ..] => $"a recording of trace-cmd; make text of it with 'trace-cmd report -i {name}'",
+            [(byte)'P', (byte)'E', (byte)'R', (byte)'F', (byte)'I', (byte)'L', (byte)'E', ..] => $"a recording of perf; make text of it with 'perf script -i {name}'",
             [0x28, 0xB5, 0x2F, 0xFD, ..] => "compressed with zstd; decompress it first (only gzip is read)",
             [0xFD, (byte)'7', (byte)'z', (byte)'X', (byte)'Z', ..] => "compressed with xz; decompress it first (only gzip is read)",
             [(byte)'B', (byte)'Z', (byte)'h', ..] => "compressed with bzip2; decompress it first (only gzip is read)",
@@ -144,7 +152,7 @@ internal sealed class TraceSource : IDisposable
         };
         if (what != null)
         {
-            throw new ToolException($"{path}: is {what}");
+            throw new ToolException($"{name}: is {what}");
         }
     }
 
@@ -158,7 +166,7 @@ internal sealed class TraceSource : IDisposable
         _file.Drain();
         if (_file.LastFourBytes != (uint)_textBytes && !EndsInWholeMember())
         {
-            throw new ToolException($"{_path}: the gzip data is cut off after {_textBytes:N0} bytes of text; nothing was replayed");
+            throw new ToolException($"{_name}: the gzip data is cut off after {_textBytes:N0} bytes of text; nothing was replayed");
         }
     }
 

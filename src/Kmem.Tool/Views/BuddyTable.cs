@@ -41,12 +41,24 @@ internal static class BuddyTable
         WritePages(console, pages);
     }
 
+    /// <summary>The free blocks by order, as <c>/proc/buddyinfo</c> has them: without those in per-CPU lists.</summary>
+    public static void WriteRow(IAnsiConsole console, string title, string zone, KmemPageStatistics pages)
+    {
+        int orders = pages.FreeBlocks.Count;
+        string[] headers = ["<order", .. Enumerable.Range(0, orders).Select(static order => order.ToString(CultureInfo.InvariantCulture))];
+        string[] cells = [zone, .. Enumerable.Range(0, orders).Select(order => Units.Count(pages.FreeBlocksByMobility.Sum(row => row.ElementAtOrDefault(order))))];
+        Tables table = Tables.Create(console, headers);
+        table.Add(cells);
+        table.Write(console, title);
+        WritePages(console, pages);
+    }
+
     /// <summary>One line that says where the pages are.</summary>
     public static void WritePages(IAnsiConsole console, KmemPageStatistics pages)
     {
         console.WriteLine(
             $"{Units.Count(pages.TotalPages)} pages: {Units.Count(pages.AllocatedPages)} handed out, {Units.Count(pages.FreePages)} free" +
-            $" ({Units.Count(pages.ListedPages)} in per-CPU lists, {Units.Count(pages.PurgedPages)} without memory of the OS)");
+            $" ({Units.Count(pages.ListedPages)} in per-CPU lists, {Units.Count(pages.PurgedPages)} not committed)");
     }
 
     private static string Blocks(KmemPageStatistics pages, int mobility, int order)

@@ -1,6 +1,5 @@
 using System.Collections.Generic;
 using System.Linq;
-using Kmem.Diagnostics;
 using Kmem.Tool.Replay;
 using Spectre.Console;
 
@@ -16,7 +15,7 @@ internal static class ReplayView
     {
         WriteSummary(console, report);
         SlabTable.Write(console, "slabinfo", report.Caches.Select(SlabRow.From));
-        WriteBuddyInfo(console, statistics.Pages);
+        BuddyTable.WriteRow(console, "buddyinfo", statistics.HeapName, statistics.Pages);
         WriteHits(console, report.Hits);
         ByteTable.Write(console, report.Bytes, (ulong)report.SizeClassRequestedBytes);
         console.WriteLine(
@@ -65,15 +64,6 @@ internal static class ReplayView
         return $"{Units.Of(report.Failed, "allocation")} failed, {corrupt}, {accounts}";
     }
 
-    private static void WriteBuddyInfo(IAnsiConsole console, KmemPageStatistics pages)
-    {
-        console.WriteLine();
-        console.Write(new Text("buddyinfo", new Style(Color.Teal, decoration: Decoration.Bold)));
-        console.WriteLine();
-        console.WriteLine(BuddyInfoText.Format(pages, "replay").TrimEnd());
-        BuddyTable.WritePages(console, pages);
-    }
-
     private static void WriteHits(IAnsiConsole console, ReportHits hits)
     {
         Tables table = Tables.Create(console, "<served by", "operations", "magazine", "previous", "depot", "slab");
@@ -117,7 +107,7 @@ internal static class ReplayView
             console.WriteLine($"{rows.Count - GrowthRows} more with --json.");
         }
 
-        console.WriteLine("The kernel's slabs had room before the trace, and it counts objects in its per-CPU caches as active.");
+        console.WriteLine("The kernel's slabs had room before the trace, it counts objects in its per-CPU caches as active, and its bulk frees are no events.");
     }
 
     private static string Signed(long number) => number > 0 ? "+" + Units.Count(number) : Units.Count(number);

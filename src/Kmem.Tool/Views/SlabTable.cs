@@ -33,12 +33,12 @@ internal static class SlabTable
     {
         List<SlabRow> sorted = [.. rows.OrderByDescending(static row => row.Bytes).ThenBy(static row => row.Name, StringComparer.Ordinal)];
         bool wide = console.Profile.Width >= 100;
-        Tables table = Tables.Create(console, "<cache", "active", "objects", "90|object", "stride", "per slab", "pages", "slabs", "bytes", "used");
+        Tables table = Tables.Create(console, "<cache", "active", "objects", "90|object", "60|stride", "72|per slab", "66|pages", "slabs", "bytes", "50|used");
         foreach (SlabRow row in sorted)
         {
             table.Add(
                 row.Slabs == 0 ? new Style(Color.Grey) : Style.Plain,
-                Tables.Shorten(row.Name, wide ? NameLength : 20),
+                Tables.Shorten(row.Name, wide ? NameLength : 18),
                 Units.Count(row.ActiveObjects),
                 Units.Count(row.TotalObjects),
                 Number(row.ObjectSize),

@@ -52,6 +52,8 @@ internal sealed class Tables
             });
         }
 
+        // Nothing stands to the right of the last one.
+        table.Columns[^1].Padding = new Padding(0, 0, 0, 0);
         return tables;
     }
 
@@ -75,7 +77,7 @@ internal sealed class Tables
         {
             if (_shown[index])
             {
-                row.Add(new Text(cells[index], style));
+                row.Add(new Text(cells[index], style) { Overflow = Overflow.Ellipsis });
             }
         }
 

@@ -31,10 +31,10 @@ internal static class Units
         return scaled.ToString(unit == 0 ? "F0" : "F1", CultureInfo.InvariantCulture) + " " + s_byteUnits[unit];
     }
 
-    /// <summary>A share of a whole: <c>12.3 %</c>; a dash where there is no whole.</summary>
+    /// <summary>A share of a whole: <c>12.3%</c>; a dash where there is no whole.</summary>
     public static string Percent(double part, double whole)
     {
-        return whole == 0 ? "-" : (100 * part / whole).ToString("F1", CultureInfo.InvariantCulture) + " %";
+        return whole == 0 ? "-" : (100 * part / whole).ToString("F1", CultureInfo.InvariantCulture) + "%";
     }
 
     /// <summary>A time in the unit that suits it: <c>1.25 s</c>, <c>35.2 ms</c>.</summary>
