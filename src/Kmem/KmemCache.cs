@@ -245,7 +245,11 @@ public sealed unsafe class KmemCache : IDisposable
         ThrowIfDisposed();
         foreach (nint each in objects)
         {
-            _heap.ThrowIfMisuse(SizedHeap.CheckForCache(_heap.Core, _core, (void*)each), (void*)each, $"FreeBulk to the cache '{Name}'");
+            Misuse misuse = SizedHeap.CheckForCache(_heap.Core, _core, (void*)each);
+            if (misuse != Misuse.None)
+            {
+                _heap.ThrowIfMisuse(misuse, (void*)each, $"FreeBulk to the cache '{Name}'");
+            }
         }
 
         SlabFault fault = default;
@@ -364,7 +368,12 @@ public sealed unsafe class KmemCache : IDisposable
     private void FreeSlow(void* pointer)
     {
         ThrowIfDisposed();
-        _heap.ThrowIfMisuse(SizedHeap.FreeToCache(_heap.Core, _core, pointer), pointer, $"Free to the cache '{Name}'");
+        Misuse misuse = SizedHeap.FreeToCache(_heap.Core, _core, pointer);
+        if (misuse != Misuse.None)
+        {
+            _heap.ThrowIfMisuse(misuse, pointer, $"Free to the cache '{Name}'");
+        }
+
         _heap.ThrowIfDoubleFree();
     }
 

@@ -198,7 +198,12 @@ public sealed unsafe partial class KmemHeap : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (pointer != null)
         {
-            ThrowIfMisuse(SizedHeap.CheckSize(Core, pointer, sizeBytes), pointer, $"Free of {sizeBytes} bytes");
+            Misuse misuse = SizedHeap.CheckSize(Core, pointer, sizeBytes);
+            if (misuse != Misuse.None)
+            {
+                ThrowIfMisuse(misuse, pointer, $"Free of {sizeBytes} bytes");
+            }
+
             Free(pointer);
         }
     }

@@ -112,7 +112,10 @@ public sealed unsafe class PageAllocator
         if (pages != null)
         {
             Misuse misuse = SizedHeap.FreePages(_heap.Core, pages, order, CacheRegistry.CpuHint(&_heap.Core->Registry));
-            _heap.ThrowIfMisuse(misuse, pages, order < 0 ? "Free of pages" : $"Free of a block of order {order}");
+            if (misuse != Misuse.None)
+            {
+                _heap.ThrowIfMisuse(misuse, pages, order < 0 ? "Free of pages" : $"Free of a block of order {order}");
+            }
         }
     }
 }
