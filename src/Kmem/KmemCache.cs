@@ -77,6 +77,11 @@ public sealed unsafe class KmemCache : IDisposable
             throw new ArgumentException($"The cache '{name}' has unknown flags: {options.Flags & ~KnownFlags}.", nameof(options));
         }
 
+        if (options.SlabRule is KmemSlabRule chosen)
+        {
+            KmemHeap.ThrowIfUnknown(chosen, nameof(options));
+        }
+
         if (options.Constructor != null && (options.Flags & KmemCacheFlags.ZeroOnAlloc) != 0)
         {
             throw new ArgumentException($"The cache '{name}' cannot both construct its objects and clear them on allocation.", nameof(options));

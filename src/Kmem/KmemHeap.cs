@@ -60,6 +60,10 @@ public sealed unsafe partial class KmemHeap : IDisposable
         ArgumentException.ThrowIfNullOrWhiteSpace(options.Name, nameof(options));
         ArgumentOutOfRangeException.ThrowIfNegative(options.PurgeDelayMilliseconds, nameof(options));
         ArgumentOutOfRangeException.ThrowIfNegative(options.MaintenanceIntervalMilliseconds, nameof(options));
+        ThrowIfUnknown(options.FrontEnd, nameof(options));
+        ThrowIfUnknown(options.SizeClasses, nameof(options));
+        ThrowIfUnknown(options.SlabRule, nameof(options));
+        ThrowIfUnknown(options.MisusePolicy, nameof(options));
         _options = options;
         Restartable = ChooseFrontEnd(options.FrontEnd);
         HeapDefinition definition = new()
@@ -377,6 +381,15 @@ public sealed unsafe partial class KmemHeap : IDisposable
         if (!Address.IsPowerOfTwo(alignmentBytes) || alignmentBytes > largest)
         {
             throw new ArgumentException($"An alignment is a power of two from 1 to {largest} bytes, not {alignmentBytes}.", name);
+        }
+    }
+
+    internal static void ThrowIfUnknown<T>(T setting, string name)
+        where T : struct, Enum
+    {
+        if (!Enum.IsDefined(setting))
+        {
+            throw new ArgumentOutOfRangeException(name, setting, $"There is no such {typeof(T).Name}.");
         }
     }
 
