@@ -8,6 +8,7 @@ namespace Kmem.Tests.Unit.Primitives;
 internal sealed unsafe class EmittedCode : IDisposable
 {
     private readonly byte* _code;
+    private readonly bool _executable;
 
     public EmittedCode(int cpuCount, bool executable)
     {
@@ -18,6 +19,7 @@ internal sealed unsafe class EmittedCode : IDisposable
         RestartableStubs stubs;
         RestartableSequence.Emit(_code, Area, &stubs);
         Stubs = stubs;
+        _executable = executable;
         if (executable && ProtectMemory(_code, RestartableSequence.CodeSizeBytes, 1 | 4) != 0)
         {
             throw new PlatformNotSupportedException("No executable memory.");
@@ -28,9 +30,17 @@ internal sealed unsafe class EmittedCode : IDisposable
 
     public RestartableStubs Stubs { get; }
 
-    public byte* End => _code + RestartableSequence.CodeSizeBytes;
-
-    public void Dispose() => _ = UnmapMemory(_code, RestartableSequence.CodeSizeBytes);
+    /// <summary>
+    /// Code that ran stays mapped: the kernel looks at the descriptor that a thread named last until the thread names another, and kills the process
+    /// when it is gone.
+    /// </summary>
+    public void Dispose()
+    {
+        if (!_executable)
+        {
+            _ = UnmapMemory(_code, RestartableSequence.CodeSizeBytes);
+        }
+    }
 
     [DllImport("libc", EntryPoint = "mmap")]
     private static extern void* MapMemory(void* address, nuint size, int protection, int flags, int file, long offset);
