@@ -1,3 +1,4 @@
 using BenchmarkDotNet.Running;
+using Kmem.Bench;
 
-BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);
+BenchmarkSwitcher.FromAssembly(typeof(AllocatorConfig).Assembly).Run(args, new AllocatorConfig());

@@ -27,15 +27,8 @@ public sealed class TidyTests
         Finding.AssertNone(Repository.Files.SelectMany(TextRule.Check));
 
     [Fact]
-    public void The_list_of_long_engine_files_names_only_files_that_are_long()
-    {
-        Assert.All(TextRule.LongEngineFiles.Keys, path =>
-            Assert.True(Repository.Engine.Single(f => f.Path == path).Lines().Count() > TextRule.EngineLinesMax, path));
-    }
-
-    [Fact]
     public void Every_lock_is_taken_by_its_rank_and_let_go() =>
-        Finding.AssertNone(Repository.Engine.SelectMany(LockRule.Check));
+        Finding.AssertNone(LockRule.Check(Repository.Engine));
 
     [Fact]
     public void Links_and_paths_in_the_documents_lead_somewhere() =>
@@ -46,6 +39,10 @@ public sealed class TidyTests
         Finding.AssertNone(Repository.CSharp
             .Where(f => f.Path.StartsWith("src/Kmem/", System.StringComparison.Ordinal) && !f.IsEngine)
             .SelectMany(SafetyRule.Check));
+
+    [Fact]
+    public void Samples_in_the_documents_compile() =>
+        Finding.AssertNone(Repository.Markdown.SelectMany(SampleRule.Check));
 
     [Fact]
     public void The_whole_engine_was_looked_at() => Assert.True(Repository.Engine.Count() > 20, Repository.Root);

@@ -5,48 +5,55 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Kmem.Tests.Tidy.Rules;
 
-/// <summary>Every acquisition names its rank where it stands, and a file that enters a rank also leaves it.</summary>
+/// <summary>
+/// Every acquisition names its rank where it stands, and a type that enters a rank also leaves it. The files of a type
+/// are those whose names begin with its name and a dot.
+/// </summary>
 public static class LockRule
 {
     private const string LockType = "RankedLock";
     private const string RankType = "LockRank";
 
-    public static IEnumerable<Finding> Check(SourceFile file)
+    public static IEnumerable<Finding> Check(IEnumerable<SourceFile> files) =>
+        files.GroupBy(f => f.Path.Split('.')[0]).SelectMany(CheckType);
+
+    private static List<Finding> CheckType(IEnumerable<SourceFile> filesOfType)
     {
-        Dictionary<string, InvocationExpressionSyntax> entered = new(StringComparer.Ordinal);
+        List<Finding> findings = [];
+        Dictionary<string, (SourceFile File, InvocationExpressionSyntax Call)> entered = new(StringComparer.Ordinal);
         HashSet<string> left = new(StringComparer.Ordinal);
-        foreach (InvocationExpressionSyntax call in file.Root.DescendantNodes().OfType<InvocationExpressionSyntax>())
+        foreach (SourceFile file in filesOfType)
         {
-            if (call.Expression is not MemberAccessExpressionSyntax { Expression: IdentifierNameSyntax { Identifier.ValueText: LockType } } access
-                || access.Name.Identifier.ValueText is not ("Enter" or "TryEnter" or "Exit"))
+            foreach (InvocationExpressionSyntax call in file.Root.DescendantNodes().OfType<InvocationExpressionSyntax>())
             {
-                continue;
-            }
+                if (call.Expression is not MemberAccessExpressionSyntax { Expression: IdentifierNameSyntax { Identifier.ValueText: LockType } } access
+                    || access.Name.Identifier.ValueText is not ("Enter" or "TryEnter" or "Exit"))
+                {
+                    continue;
+                }
 
-            if (call.ArgumentList.Arguments.Count != 2
-                || call.ArgumentList.Arguments[1].Expression is not MemberAccessExpressionSyntax { Expression: IdentifierNameSyntax { Identifier.ValueText: RankType } } rank)
-            {
-                yield return file.At(call, $"Name the rank here: {LockType}.{access.Name}(…, {RankType}.…).");
-                continue;
-            }
+                if (call.ArgumentList.Arguments.Count != 2
+                    || call.ArgumentList.Arguments[1].Expression is not MemberAccessExpressionSyntax { Expression: IdentifierNameSyntax { Identifier.ValueText: RankType } } rank)
+                {
+                    findings.Add(file.At(call, $"Name the rank here: {LockType}.{access.Name}(…, {RankType}.…)."));
+                    continue;
+                }
 
-            string name = rank.Name.Identifier.ValueText;
-            if (access.Name.Identifier.ValueText == "Exit")
-            {
-                left.Add(name);
-            }
-            else
-            {
-                entered.TryAdd(name, call);
+                string name = rank.Name.Identifier.ValueText;
+                if (access.Name.Identifier.ValueText == "Exit")
+                {
+                    left.Add(name);
+                }
+                else
+                {
+                    entered.TryAdd(name, (file, call));
+                }
             }
         }
 
-        foreach ((string rank, InvocationExpressionSyntax call) in entered)
-        {
-            if (!left.Contains(rank))
-            {
-                yield return file.At(call, $"{RankType}.{rank} is entered and never left in this file.");
-            }
-        }
+        findings.AddRange(entered
+            .Where(pair => !left.Contains(pair.Key))
+            .Select(pair => pair.Value.File.At(pair.Value.Call, $"{RankType}.{pair.Key} is entered and never left in this type.")));
+        return findings;
     }
 }

@@ -15,10 +15,7 @@ public static class TextRule
     /// <summary>Engine files that may be longer, each with its reason.</summary>
     public static readonly IReadOnlyDictionary<string, string> LongEngineFiles = new Dictionary<string, string>(StringComparer.Ordinal)
     {
-        ["src/Kmem/Engine/Caches/Cache.cs"] = "Allocate and Free with all their rungs are read together.",
         ["src/Kmem/Engine/Pages/ZoneValidation.cs"] = "One walk over every structure of a zone.",
-        ["src/Kmem/Engine/Sized/SizedHeap.cs"] = "kmalloc and kfree with all their rungs are read together.",
-        ["src/Kmem/Engine/Slabs/SlabLists.cs"] = "Take and return of objects, one and many, are read together.",
     };
 
     public static IEnumerable<Finding> Check(SourceFile file)

@@ -45,7 +45,16 @@ public sealed class FileRuleTests
     public void A_lock_without_its_rank_or_without_its_exit_is_found(string statement, int findings)
     {
         SourceFile file = new(Engine, "class A { void M() {\n" + statement + "\n} }\n");
-        Assert.Equal(Enumerable.Repeat(2, findings), LockRule.Check(file).Select(f => f.Line));
+        Assert.Equal(Enumerable.Repeat(2, findings), LockRule.Check([file]).Select(f => f.Line));
+    }
+
+    [Fact]
+    public void A_lock_may_be_let_go_in_another_file_of_its_type()
+    {
+        const string Enter = "partial class A { void M() => RankedLock.Enter(&zone->Lock, LockRank.Zone); }\n";
+        const string Exit = "partial class A { void N() => RankedLock.Exit(&zone->Lock, LockRank.Zone); }\n";
+        Assert.Empty(LockRule.Check([new("src/A.cs", Enter), new("src/A.Rest.cs", Exit)]));
+        Assert.Single(LockRule.Check([new("src/A.cs", Enter), new("src/B.cs", Exit)]));
     }
 
     [Theory]
@@ -74,4 +83,14 @@ public sealed class FileRuleTests
     [InlineData("public void Each(delegate*<void*, void> visit) { }", 1)]
     public void A_public_pointer_parameter_without_a_word_on_safety_is_found(string member, int findings) =>
         Assert.Equal(findings, SafetyRule.Check(new SourceFile("src/Kmem/A.cs", "public unsafe class A\n{\n" + member + "\n}\n")).Count());
+
+    [Theory]
+    [InlineData("System.Console.WriteLine(Kmem.KmemHeap.Shared.Name);", 0)]
+    [InlineData("unsafe { Kmem.Kmalloc.Free(null); }", 0)]
+    [InlineData("Kmem.Kmalloc.Forget();", 1)]
+    public void A_sample_that_does_not_compile_is_found(string line, int findings)
+    {
+        SourceFile file = new("docs/A.md", "# Title\n\n```csharp\n\n" + line + "\n```\n");
+        Assert.Equal(Enumerable.Repeat(5, findings), SampleRule.Check(file).Select(f => f.Line));
+    }
 }

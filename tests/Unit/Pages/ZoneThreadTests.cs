@@ -21,6 +21,7 @@ public sealed unsafe class ZoneThreadTests
         int seed = Random.Shared.Next();
         TestContext.Current.TestOutputHelper?.WriteLine($"seed {seed}");
         int running = 3;
+        long operations = 0;
         Exception? failure = null;
         Thread[] threads = new Thread[4];
         for (int thread = 0; thread < 3; thread++)
@@ -30,7 +31,7 @@ public sealed unsafe class ZoneThreadTests
             {
                 try
                 {
-                    Work(zone, slots, new Random(seed + number), number);
+                    Work(zone, slots, new Random(seed + number), number, ref operations);
                 }
                 catch (Exception exception)
                 {
@@ -49,7 +50,13 @@ public sealed unsafe class ZoneThreadTests
             {
                 while (Volatile.Read(ref running) != 0)
                 {
+                    // Every few hundred operations, so that the others are not kept from their work.
+                    long next = Volatile.Read(ref operations) + 300;
                     Maintain(zone);
+                    while (Volatile.Read(ref operations) < next && Volatile.Read(ref running) != 0)
+                    {
+                        Thread.Yield();
+                    }
                 }
             }
             catch (Exception exception)
@@ -68,10 +75,11 @@ public sealed unsafe class ZoneThreadTests
         zone.AssertAllMerged();
     }
 
-    private static void Work(Zone* zone, nint[] slots, Random random, int cpu)
+    private static void Work(Zone* zone, nint[] slots, Random random, int cpu, ref long operations)
     {
         for (int operation = 0; operation < 15_000; operation++)
         {
+            Interlocked.Increment(ref operations);
             // What was in the slot belongs to whoever takes it out, whichever thread put it there.
             Page* taken = Take(zone, random, cpu);
             Page* found = (Page*)Interlocked.Exchange(ref slots[random.Next(Slots)], (nint)taken);

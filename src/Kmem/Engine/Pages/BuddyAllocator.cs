@@ -160,18 +160,21 @@ internal static unsafe class BuddyAllocator
 
     private static PageIndex TakeSlowLocked(Zone* zone, int order, Mobility mobility)
     {
-        // 2. A pageblock of another mobility that is at least half free: it changes sides as a whole.
-        PageIndex page = Fallback.ClaimLocked(zone, order, mobility);
+        // 2. A pageblock of another mobility that is free as a whole.
+        PageIndex page = Fallback.ClaimWholeLocked(zone, order, mobility);
 
-        // 3. New address space, which spoils no pageblock and costs no memory before it is touched.
+        // 3. New address space: it spoils no pageblock and costs no memory before it is touched. The kernel has no such rung.
         if (page.IsNone && Growth.GrowLocked(zone))
         {
             page = TakeOfLocked(zone, order, mobility);
-            page = page.IsNone ? Fallback.ClaimLocked(zone, order, mobility) : page;
+            page = page.IsNone ? Fallback.ClaimWholeLocked(zone, order, mobility) : page;
             Invariant.Holds(!page.IsNone);
         }
 
-        // 4. Any block that fits, wherever it is.
+        // 4. A pageblock of another mobility that is at least half free or in use by this one.
+        page = page.IsNone ? Fallback.ClaimHalfLocked(zone, order, mobility) : page;
+
+        // 5. Any block that fits, wherever it is.
         return page.IsNone ? Fallback.StealLocked(zone, order, mobility) : page;
     }
 

@@ -7,14 +7,15 @@ namespace Kmem.Engine.Pages;
 /// All under the zone lock.
 /// </summary>
 /// <remarks>
-/// <para><em>Claim</em>: take the largest block there is and turn its whole pageblock to the new mobility, if at least half
-/// of the pageblock is free or already used by that mobility. So the next requests of the kind find room in the same place.
-/// <em>Steal</em>: take the smallest block that fits and leave the pageblock as it is; one page of the wrong kind is then in it.</para>
+/// <para><em>Claim</em>: take the largest block there is and turn its whole pageblock to the new mobility, if all of the
+/// pageblock is free, or, when there is no address space left, at least half of it is free or already used by that mobility. So the
+/// next requests of the kind find room in the same place. <em>Steal</em>: take the smallest block that fits and leave the
+/// pageblock as it is; one page of the wrong kind is then in it.</para>
 /// <para>Worst case of a claim: two candidates, each counted in at most 512 descriptors.</para>
 /// </remarks>
 internal static unsafe class Fallback
 {
-    /// <summary>Two mobilities for each, in order of preference, a byte each: see KERNEL rule "fallback order".</summary>
+    /// <summary>The two other mobilities, in the kernel's order of preference.</summary>
     private static Mobility Other(Mobility mobility, int preference) => mobility switch
     {
         Mobility.Unmovable => preference == 0 ? Mobility.Reclaimable : Mobility.Movable,
@@ -22,21 +23,14 @@ internal static unsafe class Fallback
         _ => preference == 0 ? Mobility.Reclaimable : Mobility.Unmovable,
     };
 
-    public static PageIndex ClaimLocked(Zone* zone, int order, Mobility mobility)
+    /// <summary>Turns the pageblocks of a free block of 2 MiB or more, and takes what is wanted from it.</summary>
+    public static PageIndex ClaimWholeLocked(Zone* zone, int order, Mobility mobility)
     {
         Invariant.Holds(RankedLock.IsHeld(&zone->Lock));
         for (int preference = 0; preference < Zone.MobilityCount - 1; preference++)
         {
-            Mobility other = Other(mobility, preference);
-            Invariant.Holds(other != mobility);
-            ulong orders = BuddyAllocator.NonEmptyOrders(zone, other) >> order;
-            if (orders == 0)
-            {
-                continue;
-            }
-
-            int largest = order + Bits.Log2((nuint)orders);
-            PageIndex page = new(Zone.FreeList(zone, largest, other)->First);
+            PageIndex page = LargestOf(zone, order, Other(mobility, preference));
+            int largest = page.IsNone ? 0 : zone->MemoryMap[page.Number].Order;
             if (largest >= Pageblocks.BlockOrder)
             {
                 BuddyAllocator.RemoveLocked(zone, page);
@@ -45,8 +39,19 @@ internal static unsafe class Fallback
                 BuddyAllocator.CutLocked(zone, page, order);
                 return page;
             }
+        }
 
-            if (CompatiblePages(zone, page, mobility) >= Pageblocks.BlockPages / 2)
+        return PageIndex.None;
+    }
+
+    /// <summary>Turns the pageblock that the largest fitting block is in, if at least half of it is compatible.</summary>
+    public static PageIndex ClaimHalfLocked(Zone* zone, int order, Mobility mobility)
+    {
+        Invariant.Holds(RankedLock.IsHeld(&zone->Lock));
+        for (int preference = 0; preference < Zone.MobilityCount - 1; preference++)
+        {
+            PageIndex page = LargestOf(zone, order, Other(mobility, preference));
+            if (!page.IsNone && CompatiblePages(zone, page, mobility) >= Pageblocks.BlockPages / 2)
             {
                 TurnPageblockLocked(zone, page, mobility);
                 PageIndex claimed = BuddyAllocator.TakeOfLocked(zone, order, mobility);
@@ -73,6 +78,13 @@ internal static unsafe class Fallback
         }
 
         return PageIndex.None;
+    }
+
+    /// <summary>The first of the largest free blocks of a mobility that are at least of this order, or none.</summary>
+    private static PageIndex LargestOf(Zone* zone, int order, Mobility mobility)
+    {
+        ulong orders = BuddyAllocator.NonEmptyOrders(zone, mobility) >> order;
+        return orders == 0 ? PageIndex.None : new(Zone.FreeList(zone, order + Bits.Log2((nuint)orders), mobility)->First);
     }
 
     /// <summary>Pages of the pageblock that are free or in use for this mobility.</summary>

@@ -14,7 +14,7 @@ internal static unsafe class Growth
     private const uint StepBlocksMax = 16;
 
     /// <summary>
-    /// Adds at least one block to some range. The step is a quarter of the range so far, so that the number of calls
+    /// Adds at least one block to some range. The step is an eighth of the range so far, so that the number of calls
     /// to the OS grows with the logarithm of the memory at first.
     /// </summary>
     public static bool GrowLocked(Zone* zone)
@@ -29,7 +29,7 @@ internal static unsafe class Growth
                 continue;
             }
 
-            uint step = arena->FrontierBlocks / 4;
+            uint step = arena->FrontierBlocks / 8;
             step = step > StepBlocksMax ? StepBlocksMax : step;
             step = step > room ? room : step;
 

@@ -32,17 +32,23 @@ internal static unsafe class Purger
             long blocksLeft = BlocksOf(zone, order);
             while (blocksLeft > 0 && !refused)
             {
-                int blocks;
+                int blocks = 0;
+                RankedLock.Enter(&zone->PurgeLock, LockRank.Purge);
                 PageIndex first = Isolate(zone, order, now - minimumAge, &blocks);
+                if (blocks != 0)
+                {
+                    nuint pages = PurgeChain(zone, first, &refused);
+                    purged += pages << Address.PageShift;
+                    Return(zone, first, now, pages);
+                }
+
+                RankedLock.Exit(&zone->PurgeLock, LockRank.Purge);
                 if (blocks == 0)
                 {
                     break;
                 }
 
                 blocksLeft -= blocks;
-                nuint pages = PurgeChain(zone, first, &refused);
-                purged += pages << Address.PageShift;
-                Return(zone, first, now, pages);
             }
         }
 
@@ -68,7 +74,7 @@ internal static unsafe class Purger
         int limit = BatchPages >> order;
         limit = limit < 1 ? 1 : limit > BatchBlocks ? BatchBlocks : limit;
         PageIndex first = PageIndex.None;
-        *blocks = 0;
+        Invariant.Holds(RankedLock.IsHeld(&zone->PurgeLock) && *blocks == 0);
         RankedLock.Enter(&zone->Lock, LockRank.Zone);
         for (int mobility = 0; mobility < Zone.MobilityCount; mobility++)
         {
@@ -169,7 +175,7 @@ internal static unsafe class Purger
             int order = head->Order;
             BuddyAllocator.PutLocked(zone, new(number), order, head->Flags, now);
 
-            // Read without the lock by a thread that found no memory and waits for ours.
+            // Read without the lock by a thread that found no memory.
             Atomic.Store(&zone->IsolatedPages, zone->IsolatedPages - (1L << order));
             number = next;
         }

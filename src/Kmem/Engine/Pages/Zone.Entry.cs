@@ -181,12 +181,12 @@ internal unsafe partial struct Zone
             return true;
         }
 
-        // A purge has at most a batch in hand and needs no lock that we could be holding.
-        bool isolated = false;
-        while (Atomic.Load(&zone->IsolatedPages) != 0)
+        // A purge has at most a batch in hand, and its lock is below every lock that we may be holding.
+        bool isolated = Atomic.Load(&zone->IsolatedPages) != 0;
+        if (isolated)
         {
-            isolated = true;
-            Face.SpinPause();
+            RankedLock.Enter(&zone->PurgeLock, LockRank.Purge);
+            RankedLock.Exit(&zone->PurgeLock, LockRank.Purge);
         }
 
         return isolated;

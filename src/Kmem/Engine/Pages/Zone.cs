@@ -39,8 +39,8 @@ internal unsafe struct ZoneOptions
 /// <para><b>Equations</b>, checked by <see cref="Validate"/>:
 /// <c>free + listed + isolated + allocated == total</c> (pages); <c>purged &lt;= free</c>; free blocks are as large as can be:
 /// no two free buddies of one order.</para>
-/// <para><b>Locks.</b> <see cref="LockRank.PageLists"/> for a CPU's lists, tried by callers and waited for by drains only; below it
-/// <see cref="LockRank.Zone"/> for everything else. Growth calls the OS under the zone lock, a purge does not.
+/// <para><b>Locks.</b> <see cref="LockRank.PageLists"/> for a CPU's lists, tried by callers and waited for by drains only; <see cref="LockRank.Purge"/> while a purge has blocks in
+/// hand; below both <see cref="LockRank.Zone"/> for everything else. Growth calls the OS under the zone lock, a purge does not.
 /// <see cref="PageOf"/> takes no lock.</para>
 /// <para><b>Failure.</b> Every call of the OS may fail. Then the caller gets null or false, and all is as before, except that
 /// descriptors may be committed ahead of the frontier: the next growth uses them.</para>
@@ -103,9 +103,12 @@ internal unsafe partial struct Zone
     /// <summary>Keeps the words below, which every slow rung writes, off the cache lines that every free reads.</summary>
     private fixed ulong _padding[16];
 
-    // ---- Guarded by the zone lock. ----
+    // ---- Guarded by the zone lock, but for PurgeLock. ----
 
     public RankedLock Lock;
+
+    /// <summary>Held while blocks are isolated. Whoever has it may take the zone lock.</summary>
+    public RankedLock PurgeLock;
 
     /// <summary>Bit (16 × mobility + order) is set when that free list is not empty.</summary>
     public ulong NonEmpty;

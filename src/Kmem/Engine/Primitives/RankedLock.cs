@@ -8,13 +8,13 @@ internal enum LockRank
 {
     None = 0,
 
-    /// <summary>Commit of the metadata regions (page descriptors, cache table).</summary>
-    Metadata = 1,
+    /// <summary>The buddy allocator's free lists, growth: <c>Zone</c>.</summary>
+    Zone = 1,
 
-    /// <summary>The buddy allocator's free lists: <c>Zone</c>.</summary>
-    Zone = 2,
+    /// <summary>Free blocks that a purge has in hand: <c>Purger</c>. Waited for by who finds no memory.</summary>
+    Purge = 2,
 
-    /// <summary>One CPU's page lists: <c>PageLists</c>. Only ever tried.</summary>
+    /// <summary>One CPU's page lists: <c>PageLists</c>. Tried by callers, waited for by drains.</summary>
     PageLists = 3,
 
     /// <summary>The slab lists of one cache: <c>SlabLists</c>.</summary>
