@@ -180,7 +180,26 @@ internal static unsafe class Slab
             free += (uint)Bits.PopCount(bits);
         }
 
-        return free == head->FreeObjects && head->Kind == PageKind.SlabHead && head->PageInSlab == 0;
+        return free == head->FreeObjects;
+    }
+
+    /// <summary>Whether the descriptor of every page says what the free path reads there.</summary>
+    public static bool DescribesAllPages(Page* head, SlabLayout* layout)
+    {
+        for (uint page = 0; page < (1u << layout->Order); page++)
+        {
+            Page* each = head + page;
+            if (each->Slot != head->Slot
+                || each->StrideReciprocal != layout->StrideReciprocal
+                || each->ObjectUnits != layout->ObjectUnits
+                || each->PageInSlab != page
+                || each->Kind != (page == 0 ? PageKind.SlabHead : PageKind.SlabTail))
+            {
+                return false;
+            }
+        }
+
+        return head->Order == layout->Order;
     }
 
     private static ulong* WordAt(Page* head, SlabLayout* layout, uint word) => UsesBitTable(layout)

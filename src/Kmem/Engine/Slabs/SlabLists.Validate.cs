@@ -11,9 +11,11 @@ internal enum SlabListsFault
     SlabOnWrongList,
     SlabBitsWrong,
     SlabOfAnotherCache,
+    SlabPagesWrong,
     ListCountWrong,
     FreeObjectsWrong,
     SlabCountWrong,
+    PartialMaskWrong,
 }
 
 internal unsafe partial struct SlabLists
@@ -87,6 +89,11 @@ internal unsafe partial struct SlabLists
                     return SlabListsFault.SlabOfAnotherCache;
                 }
 
+                if (!Slab.DescribesAllPages(head, &lists->Layout))
+                {
+                    return SlabListsFault.SlabPagesWrong;
+                }
+
                 if (!Slab.IsValid(head, &lists->Layout))
                 {
                     return SlabListsFault.SlabBitsWrong;
@@ -99,6 +106,11 @@ internal unsafe partial struct SlabLists
             if (onList != lists->_counts[list])
             {
                 return SlabListsFault.ListCountWrong;
+            }
+
+            if (list < PartialBins && ((lists->_partialMask >> list) & 1) != (onList != 0 ? 1 : 0))
+            {
+                return SlabListsFault.PartialMaskWrong;
             }
 
             slabs += onList;

@@ -1,9 +1,0 @@
-using Xunit;
-
-namespace Kmem.Tests.Unit;
-
-public sealed class SmokeTests
-{
-    [Fact]
-    public void The_project_runs() => Assert.True(true);
-}
