@@ -214,9 +214,16 @@ public sealed unsafe class KmemCache : IDisposable
     public bool AllocBulk(Span<nint> objects)
     {
         ThrowIfDisposed();
+        _ = ConstructorBridge.TakeRefusal();
         fixed (nint* start = objects)
         {
             bool done = Cache.AllocateBulk(_core, (nuint*)start, objects.Length);
+            if (!done && !ConstructorBridge.Refused)
+            {
+                SizedHeap.ReclaimUnused(_heap.Core);
+                done = Cache.AllocateBulk(_core, (nuint*)start, objects.Length);
+            }
+
             if (!done)
             {
                 objects.Clear();

@@ -177,6 +177,13 @@ public sealed unsafe partial class KmemHeap : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         void* moved = SizedHeap.Reallocate(Core, pointer, sizeBytes, out Misuse misuse);
         ThrowIfMisuse(misuse, pointer, "Realloc");
+        if (moved == null && sizeBytes <= SizedHeap.SizeBytesMax)
+        {
+            SizedHeap.ReclaimUnused(Core);
+            moved = SizedHeap.Reallocate(Core, pointer, sizeBytes, out misuse);
+            ThrowIfMisuse(misuse, pointer, "Realloc");
+        }
+
         return moved != null ? moved : throw OutOfMemory($"{sizeBytes} bytes in place of {UsableSize(pointer)}");
     }
 

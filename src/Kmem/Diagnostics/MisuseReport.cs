@@ -30,6 +30,7 @@ internal static unsafe class MisuseReport
     public static void RaiseDoubleFree(KmemHeap heap, KmemMisusePolicy policy)
     {
         CacheRegistry* registry = &heap.Core->Registry;
+        int owner = Atomic.Load(&registry->FirstDoubleFreeOwner);
         nuint pointer = (nuint)Atomic.Exchange(&registry->FirstDoubleFree, 0);
         long count = Atomic.Load(&registry->DoubleFrees);
         _ = Atomic.Add(&registry->DoubleFrees, -count);
@@ -37,7 +38,7 @@ internal static unsafe class MisuseReport
         {
             string message = string.Create(
                 CultureInfo.InvariantCulture,
-                $"Kmem: an earlier free: {Explain(KmemMisuse.AlreadyFree)} ({count} object(s), found when a magazine was emptied; what this call was asked for was done). {AddressDescription.Of(heap, (void*)pointer)}.");
+                $"Kmem: an earlier free to the cache '{AddressDescription.NameOf(CacheRegistry.At(registry, owner))}': {Explain(KmemMisuse.AlreadyFree)} ({count} object(s), found when a magazine was emptied; what this call was asked for was done). {AddressDescription.Of(heap, (void*)pointer)}.");
             Act(policy, new KmemMisuseException(KmemMisuse.AlreadyFree, pointer, message));
         }
     }

@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Linq;
 using Xunit;
 
 namespace Kmem.Tests.Unit.Surface;
@@ -136,10 +137,12 @@ public sealed unsafe class ExhaustionTests
         using KmemHeap heap = MakeSmall(frontEnd);
         void* held = heap.Alloc(1000);
         SurfaceHeap.FillPattern(held, 1000, 1);
-        FreeAll(heap, Fill(() => heap.TryAlloc(1000)));
-        void* moved = heap.Realloc(held, 4 * MiB);
+        List<nint> live = Fill(() => heap.TryAlloc(32 * KiB));
+        AssertKeepsPagesFrom(heap, live);
+        void* moved = heap.Realloc(held, 40_000);
         SurfaceHeap.AssertPattern(moved, 1000, 1);
         heap.Free(moved);
+        FreeAll(heap, live);
         heap.Validate();
     }
 
@@ -148,11 +151,16 @@ public sealed unsafe class ExhaustionTests
     public void A_bulk_allocation_uses_what_magazines_and_empty_slabs_of_others_hold(KmemFrontEnd frontEnd)
     {
         using KmemHeap heap = MakeSmall(frontEnd);
-        using KmemCache cache = new("inodes", 4096, new KmemCacheOptions { Heap = heap });
-        FreeAll(heap, Fill(() => heap.TryAlloc(1000)));
-        nint[] objects = new nint[1000];
+        using KmemCache cache = new("inodes", 32 * KiB, new KmemCacheOptions { Heap = heap, Flags = KmemCacheFlags.NoMagazines });
+        List<nint> held = [(nint)cache.Alloc()];
+        List<nint> live = Fill(() => heap.TryAlloc(32 * KiB));
+        held.AddRange(Fill(cache.TryAlloc));
+        AssertKeepsPagesFrom(heap, live);
+        nint[] objects = new nint[1];
         Assert.True(cache.AllocBulk(objects));
         cache.FreeBulk(objects);
+        FreeAll(heap, held);
+        FreeAll(heap, live);
         heap.Validate();
     }
 
@@ -190,6 +198,19 @@ public sealed unsafe class ExhaustionTests
         StatisticsAssert.AddsUp(heap.GetStatistics());
         Assert.Equal(0UL, heap.GetStatistics().FreePageBytes);
         heap.Free(heap.Alloc(3 * MiB));
+    }
+
+    /// <summary>Frees the objects of one slab, so few that magazines or the list of empty slabs keep them all.</summary>
+    private static void AssertKeepsPagesFrom(KmemHeap heap, List<nint> live)
+    {
+        _ = Fill(() => heap.Pages.TryAlloc(0));
+        KmemCacheStatistics largest = heap.GetStatistics().Caches.First(static cache => cache.Name == "kmalloc-32768");
+        nint slabMask = ~((4096 << largest.Order) - 1);
+        List<nint> slab = live.GroupBy(each => each & slabMask).First(group => group.Count() == largest.ObjectsPerSlab).ToList();
+        live.RemoveAll(slab.Contains);
+        FreeAll(heap, slab);
+        KmemStatistics kept = heap.GetStatistics();
+        Assert.True(kept.FreePageBytes < (4096UL << largest.Order), $"{kept.FreePageBytes} bytes of free pages: the test proves nothing");
     }
 
     private static KmemHeap MakeSmall(KmemFrontEnd frontEnd) => SurfaceHeap.Make(frontEnd, static options =>

@@ -265,6 +265,7 @@ public sealed unsafe class MisuseTests
         });
         Assert.Equal(KmemMisuse.AlreadyFree, mistake.Misuse);
         Assert.Equal((nuint)objects[7], mistake.Address);
+        Assert.Contains("'inodes'", mistake.Message, StringComparison.Ordinal);
         Assert.Contains("'bench'", mistake.Message, StringComparison.Ordinal);
         bench.Heap.Trim();
         Assert.Equal(1, bench.Cache.GetStatistics().LiveObjects);

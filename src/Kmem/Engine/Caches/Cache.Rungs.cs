@@ -273,7 +273,7 @@ internal unsafe partial struct Cache
         SlabLists.ReturnObjects(&cache->Slabs, objects, rounds, cpu, &fault);
         if (fault.Count != 0)
         {
-            CacheRegistry.NoteDoubleFree(cache->Registry, fault);
+            CacheRegistry.NoteDoubleFree(cache->Registry, cache, fault);
         }
     }
 

@@ -57,6 +57,9 @@ internal unsafe struct CacheRegistry
 
     public ulong FirstDoubleFree;
 
+    /// <summary>Index of the cache that <see cref="FirstDoubleFree"/> was freed to: its slab may be gone when it is reported.</summary>
+    public int FirstDoubleFreeOwner;
+
     /// <summary>Reserves the table and the areas and makes the caches of magazines. False when memory is out; then <see cref="Destroy"/> cleans up.</summary>
     public static bool Initialize(CacheRegistry* registry, OsTable* os, Zone* zone, int cpuCount, bool restartable)
     {
@@ -173,9 +176,13 @@ internal unsafe struct CacheRegistry
         Invariant.Check(fault.Count == 0);
     }
 
-    public static void NoteDoubleFree(CacheRegistry* registry, SlabFault fault)
+    public static void NoteDoubleFree(CacheRegistry* registry, Cache* cache, SlabFault fault)
     {
-        _ = Atomic.CompareExchange(&registry->FirstDoubleFree, 0, fault.Object);
+        if (Atomic.CompareExchange(&registry->FirstDoubleFree, 0, fault.Object))
+        {
+            Atomic.Store(&registry->FirstDoubleFreeOwner, cache->Index);
+        }
+
         _ = Atomic.Add(&registry->DoubleFrees, fault.Count);
     }
 
