@@ -5,7 +5,7 @@ using Kmem.Engine.Caches;
 using Kmem.Engine.Os;
 using Kmem.Engine.Primitives;
 
-namespace Kmem.Tests.Unit.Primitives;
+namespace Kmem.Tests;
 
 /// <summary>
 /// The area of the CPUs made by hand: one slot and one magazine for each CPU. Rounds are numbers that say which CPU they are of, so that a test

@@ -1,0 +1,2 @@
+// A test here uses every CPU for itself.
+[assembly: Xunit.v3.Parallelization(Mode = Xunit.Sdk.ParallelMode.None)]
