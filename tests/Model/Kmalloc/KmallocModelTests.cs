@@ -40,7 +40,7 @@ public sealed class KmallocModelTests
     public static TheoryData<KmemSizeClasses, KmemFrontEnd> Heaps()
     {
         TheoryData<KmemSizeClasses, KmemFrontEnd> heaps = [];
-        foreach (KmemFrontEnd frontEnd in FrontEnds.Available)
+        foreach (KmemFrontEnd frontEnd in FrontEnds.All)
         {
             heaps.Add(KmemSizeClasses.Default, frontEnd);
             heaps.Add(KmemSizeClasses.Kernel, frontEnd);

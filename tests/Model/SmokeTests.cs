@@ -1,9 +1,0 @@
-using Xunit;
-
-namespace Kmem.Tests.Model;
-
-public sealed class SmokeTests
-{
-    [Fact]
-    public void The_project_runs() => Assert.True(true);
-}
