@@ -99,9 +99,8 @@ public sealed unsafe class SizedMisuseTests
             };
             string description = heap.Describe((void*)address);
 
-            // The start of an object that waits in a magazine, below the top, is found later, when the magazine is emptied.
-            bool held = (description.EndsWith("in use", StringComparison.Ordinal) || description.EndsWith("free in a magazine", StringComparison.Ordinal))
-                && !description.Contains("into", StringComparison.Ordinal);
+            // The start of an object is taken: one that is free already, in its slab or below the top of a magazine, is found when the magazine is emptied.
+            bool held = description.Contains(": object ", StringComparison.Ordinal);
             bool isStart = address == (nuint)kept || address == (nuint)large || held || description.Contains("allocation of 0 bytes", StringComparison.Ordinal);
             if (!isStart)
             {
