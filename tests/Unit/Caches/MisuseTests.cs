@@ -155,7 +155,7 @@ public sealed unsafe class MisuseTests
                 cache.Free(first);
                 KmemMisuseException found = Assert.Throws<KmemMisuseException>(() => find(heap, cache));
                 Assert.Equal((KmemMisuse.AlreadyFree, (nuint)first), (found.Misuse, found.Address));
-                Assert.Contains("an earlier free: already free (1 object(s)", found.Message, StringComparison.Ordinal);
+                Assert.Contains("an earlier free to the cache 'twice': already free (1 object(s)", found.Message, StringComparison.Ordinal);
                 Assert.Contains("'twice'", found.Message, StringComparison.Ordinal);
 
                 // Reported once, and nothing is lost or left over.
