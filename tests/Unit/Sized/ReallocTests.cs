@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 using Xunit;
 
 namespace Kmem.Tests.Unit.Sized;
@@ -138,6 +139,50 @@ public sealed unsafe class ReallocTests
         }
 
         heap.Free(pointer);
+        Ledger.AssertEmptyAfterTrim(heap);
+    }
+
+    /// <summary>A heap so full that the smaller size finds no place of its own.</summary>
+    [Theory]
+    [ClassData(typeof(FrontEnds))]
+    public void In_a_full_heap_a_smaller_size_is_one_that_a_sized_free_accepts_or_is_refused(KmemFrontEnd frontEnd)
+    {
+        KmemHeapOptions options = Heaps.Options(frontEnd);
+        (options.ReserveBytes, options.Growable) = (4 << 20, false);
+        using KmemHeap heap = new(options);
+        foreach (int size in new[] { 20_000, 100_000 })
+        {
+            byte* pointer = (byte*)heap.Alloc((nuint)size);
+            new Span<byte>(pointer, size).Fill(0x5A);
+            List<nint> taken = [];
+            for (void* another; (another = heap.TryAlloc((nuint)size)) != null;)
+            {
+                taken.Add((nint)another);
+            }
+
+            List<nint> pages = [];
+            for (void* page; (page = heap.Pages.TryAlloc(0)) != null;)
+            {
+                pages.Add((nint)page);
+            }
+
+            nuint last = (nuint)size;
+            try
+            {
+                pointer = (byte*)heap.Realloc(pointer, 100);
+                last = 100;
+            }
+            catch (OutOfMemoryException)
+            {
+                // The allocation stays as it was.
+            }
+
+            Assert.Equal(-1, new Span<byte>(pointer, (int)last).IndexOfAnyExcept((byte)0x5A));
+            heap.Free(pointer, last);
+            pages.ForEach(page => heap.Pages.Free((void*)page));
+            taken.ForEach(each => heap.Free((void*)each));
+        }
+
         Ledger.AssertEmptyAfterTrim(heap);
     }
 }

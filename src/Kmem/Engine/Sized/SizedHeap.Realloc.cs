@@ -41,8 +41,9 @@ internal unsafe partial struct SizedHeap
         void* moved = Allocate(heap, sizeBytes);
         if (moved == null)
         {
-            // A smaller size always fits where it is.
-            return sizeBytes <= usable ? address : null;
+            // A run can give its end back without any memory. An object stays as it was: told that it now has the smaller size,
+            // its owner would free it with one that cannot be its class's.
+            return page->Slot == 0 && sizeBytes <= usable && TrySetRunLength(heap, page, sizeBytes) ? address : null;
         }
 
         Memory.Copy(moved, address, sizeBytes < usable ? sizeBytes : usable);
@@ -51,13 +52,12 @@ internal unsafe partial struct SizedHeap
     }
 
     /// <summary>In place, unless the new size belongs to a class.</summary>
-    private static bool TryResizeRun(SizedHeap* heap, Page* head, nuint sizeBytes)
-    {
-        if (sizeBytes <= heap->LargestClassBytes || sizeBytes > SizeBytesMax)
-        {
-            return false;
-        }
+    private static bool TryResizeRun(SizedHeap* heap, Page* head, nuint sizeBytes) =>
+        sizeBytes > heap->LargestClassBytes && sizeBytes <= SizeBytesMax && TrySetRunLength(heap, head, sizeBytes);
 
+    /// <summary>Gives a run another length in place, whatever the size.</summary>
+    private static bool TrySetRunLength(SizedHeap* heap, Page* head, nuint sizeBytes)
+    {
         long pagesBefore = (long)head->Payload.Pages;
         nuint pages = Address.PagesFor(sizeBytes);
         if ((long)pages != pagesBefore && !Zone.ResizeRun(&heap->Zone, head, pages))
