@@ -48,7 +48,8 @@ public sealed unsafe class KmemCacheOptions
 
     /// <summary>
     /// Destroys an object that goes back to the slab layer: (object, <see cref="Context"/>). Must be legal right after
-    /// construction; runs without a lock held, on any thread; must not throw.
+    /// construction; runs on any thread, also in maintenance; must not throw. It may free, and must not create or dispose caches, trim,
+    /// maintain, read statistics, or allocate from a heap that may be full: in maintenance such a call would wait for itself.
     /// </summary>
     public delegate*<void*, void*, void> Destructor { get; set; }
 
