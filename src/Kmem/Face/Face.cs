@@ -73,7 +73,7 @@ internal static unsafe partial class Face
     [Conditional("DEBUG")]
     public static void RankEntered(LockRank rank, bool tried)
     {
-        if (!tried && t_heldRanks.Lowest < rank)
+        if (!tried && t_heldRanks.Lowest <= rank)
         {
             Environment.FailFast($"Kmem: lock {rank} taken while {t_heldRanks.Lowest} is held");
         }

@@ -119,5 +119,42 @@ public sealed unsafe class RankedLockTests : IDisposable
         RankedLock.Enter(_lock, LockRank.Slabs);
         RankedLock.Enter(&other, LockRank.Registry);
     }
+
+    [Fact]
+    public void A_second_lock_of_the_same_rank_ends_the_process()
+    {
+        (int exitCode, string output) = ChildTest.Run(nameof(Child_that_takes_two_locks_of_one_rank));
+        Assert.NotEqual(0, exitCode);
+        Assert.Contains("lock Slabs taken while Slabs is held", output, StringComparison.Ordinal);
+    }
+
+    [Fact(Explicit = true)]
+    public void Child_that_takes_two_locks_of_one_rank()
+    {
+        RankedLock other = default;
+        RankedLock.Enter(_lock, LockRank.Slabs);
+        RankedLock.Enter(&other, LockRank.Slabs);
+    }
+
+    [Fact]
+    public void A_destructor_that_reads_statistics_while_its_heap_is_trimmed_ends_the_process_instead_of_waiting_for_itself()
+    {
+        (int exitCode, string output) = ChildTest.Run(nameof(Child_whose_destructor_takes_the_lock_of_the_trim_around_it));
+        Assert.NotEqual(0, exitCode);
+        Assert.Contains("lock Reaper taken while Reaper is held", output, StringComparison.Ordinal);
+    }
+
+    [Fact(Explicit = true)]
+    public void Child_whose_destructor_takes_the_lock_of_the_trim_around_it()
+    {
+        s_trimmed = new KmemHeap(new KmemHeapOptions { MaintenanceIntervalMilliseconds = 0 });
+        KmemCache cache = new("reader", 64, new KmemCacheOptions { Heap = s_trimmed, Destructor = &ReadStatistics });
+        cache.Free(cache.Alloc());
+        _ = s_trimmed.Trim();
+    }
+
+    private static KmemHeap? s_trimmed;
+
+    private static void ReadStatistics(void* item, void* context) => _ = s_trimmed!.GetStatistics();
 #endif
 }

@@ -39,7 +39,8 @@ internal enum LockRank
 /// </summary>
 /// <remarks>
 /// Zeroed memory is a free lock. In Debug builds the face keeps each thread's held ranks and fails on an
-/// acquisition out of order. No callback of a user runs under a lock.
+/// acquisition out of order, the second of one rank included. Of a user's callbacks only a destructor may run under a lock, the
+/// Reaper's.
 /// </remarks>
 internal unsafe struct RankedLock
 {
