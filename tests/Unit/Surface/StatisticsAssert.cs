@@ -6,41 +6,9 @@ namespace Kmem.Tests.Unit.Surface;
 /// <summary>The equations of docs/STATS.md. They hold whenever no other thread uses the heap.</summary>
 internal static class StatisticsAssert
 {
-    public static void AddsUp(KmemStatistics statistics)
-    {
-        ulong parts = statistics.RequestedBytes
-            + statistics.SizeClassBytes
-            + statistics.RoundingBytes
-            + statistics.MagazineBytes
-            + statistics.DepotBytes
-            + statistics.FreeInSlabBytes
-            + statistics.EmptySlabBytes
-            + statistics.SlabTailBytes
-            + statistics.FreePageBytes
-            + statistics.MetadataBytes;
-        Assert.Equal(statistics.CommittedBytes, parts);
-        Assert.True(statistics.ReservedBytes >= statistics.CommittedBytes, "more is committed than reserved");
-        foreach (KmemCacheStatistics cache in statistics.Caches)
-        {
-            AddsUp(cache);
-        }
+    public static void AddsUp(KmemStatistics statistics) => Ledger.AssertAddsUp(statistics);
 
-        KmemPageStatistics pages = statistics.Pages;
-        Assert.Equal(pages.TotalPages, pages.FreePages + pages.AllocatedPages);
-        Assert.InRange(pages.ListedPages + pages.PurgedPages, 0, pages.FreePages);
-        long ofSlabs = statistics.Caches.Sum(static cache => cache.Slabs << cache.Order);
-        Assert.InRange(ofSlabs + statistics.PagesInUse, 0, pages.AllocatedPages);
-    }
-
-    public static void AddsUp(KmemCacheStatistics cache)
-    {
-        Assert.Equal(cache.TotalObjects, cache.LiveObjects + cache.MagazineObjects + cache.DepotObjects + cache.FreeObjects);
-        Assert.Equal(cache.TotalObjects, cache.Slabs * cache.ObjectsPerSlab);
-        Assert.Equal(cache.Slabs, cache.FullSlabs + cache.PartialSlabs + cache.FreeSlabs);
-        Assert.Equal(cache.Slabs, cache.SlabsCreated - cache.SlabsDestroyed);
-        Assert.Equal(cache.AllocMisses, cache.AllocFromPrevious + cache.AllocFromDepot + cache.AllocFromSlab);
-        Assert.Equal(cache.FreeMisses, cache.FreeToPrevious + cache.FreeToDepot + cache.FreeToSlab);
-    }
+    public static void AddsUp(KmemCacheStatistics cache) => Ledger.AssertAddsUp(cache);
 
     /// <summary>Every byte figure and every object is where it was.</summary>
     public static void IsUnchanged(KmemStatistics before, KmemStatistics after)
