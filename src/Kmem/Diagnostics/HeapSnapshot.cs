@@ -44,7 +44,7 @@ internal static unsafe class HeapSnapshot
         ulong rounding = split.Rounding + Bytes((long)largePages) - largeRequested;
         ulong freePages = Bytes(zone.FreePages + zone.ListedPages - zone.PurgedPages);
         ulong metadata = split.Metadata + zone.MemoryMapBytes + zone.MetadataBytes
-            + CacheRegistry.CommittedBytes(registry) + SizedHeap.ControlCommittedBytes;
+            + CacheRegistry.CommittedBytes(registry) + SizedHeap.ControlBytes;
         return new KmemStatistics
         {
             HeapName = heap.Name,
@@ -59,7 +59,7 @@ internal static unsafe class HeapSnapshot
             FreePageBytes = freePages,
             MetadataBytes = metadata,
             CommittedBytes = Bytes(zone.TotalPages - zone.PurgedPages) + metadata - split.Metadata,
-            ReservedBytes = zone.ReservedBytes + zone.MetadataReservedBytes + CacheRegistry.ReservedBytes(registry) + SizedHeap.ControlCommittedBytes,
+            ReservedBytes = zone.ReservedBytes + zone.MetadataReservedBytes + CacheRegistry.ReservedBytes(registry) + SizedHeap.ControlBytes,
             LargeAllocations = Atomic.Load(&core->LargeCount),
             LargeRequestedBytes = largeRequested,
             PagesInUse = userPages,

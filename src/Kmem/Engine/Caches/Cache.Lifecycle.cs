@@ -60,14 +60,6 @@ internal unsafe partial struct Cache
         cache->State = CacheState.Live;
     }
 
-    /// <summary>Objects that callers hold, counted while others may go on: exact when they do not.</summary>
-    public static long CountLive(Cache* cache)
-    {
-        SlabLists* slabs = &cache->Slabs;
-        long outOfSlabs = (slabs->Slabs * slabs->Layout.Objects) - slabs->FreeObjects;
-        return outOfSlabs - CountInMagazines(cache) - cache->Depot.Rounds;
-    }
-
     /// <summary>Rounds in the loaded and previous magazines of all CPUs.</summary>
     public static long CountInMagazines(Cache* cache)
     {

@@ -22,7 +22,7 @@ namespace Kmem.Engine.Caches;
 // it held works on the slabs directly, one object: nobody waits on a ladder.
 //
 // Objects in magazines are constructed. A constructor runs when an object leaves the slabs, the destructor when it
-// returns to them, never under a lock; a cache with a constructor takes one object at a time from its slabs.
+// returns to them, never under a lock of the cache; a cache with a constructor takes one object at a time from its slabs.
 //
 // Progress: no rung relies on staying on one CPU. The magazine that a rung works on is private under the slot's lock;
 // loading it is an exchange that may fail because the thread moved, and then it becomes previous instead.

@@ -13,7 +13,7 @@ namespace Kmem.Engine.Caches;
 ///   Table   | none | magazine-128 … magazine-2048 | cache | cache | …       1 KiB each, committed as it grows
 ///   Areas   | CPU 0: words, CpuSlots | CPU 1 … |                          2 MiB of addresses each, committed as the table grows
 /// </code>
-/// Entry 0 stays unused: its word is 0 on every CPU, so whoever is sent there takes the slow rung. A cache's index never
+/// Entry 0 stays unused, so that the index 0 names no cache. A cache's index never
 /// changes; indices of destroyed caches are used again.
 /// </remarks>
 internal unsafe struct CacheRegistry

@@ -58,8 +58,6 @@ internal readonly unsafe struct SlotWord
     /// <summary>0 when there is no magazine.</summary>
     public int Rounds => HasMagazine ? (int)(Value & RoundsMask) : 0;
 
-    public bool IsFull => HasMagazine && Rounds >= Magazine->Capacity;
-
     public bool HasRoom => HasMagazine && Rounds < Magazine->Capacity;
 
     public nuint Top => Caches.Magazine.RoundsOf(Magazine)[Rounds - 1];

@@ -45,6 +45,4 @@ internal static unsafe class Atomic
 
     /// <summary>Adds and returns the sum.</summary>
     public static long Add(long* location, long value) => Interlocked.Add(ref *location, value);
-
-    public static void Fence() => Interlocked.MemoryBarrier();
 }

@@ -46,8 +46,8 @@ internal static unsafe class SizeClasses
     }
 
     /// <summary>
-    /// Fills the table: entry ceil(size / 8) names the cache, <paramref name="firstCache"/> + class; entry 0 names cache 0, which has no
-    /// magazines, so that a size of zero takes the slow rung.
+    /// Fills the table: entry ceil(size / 8) names the cache, <paramref name="firstCache"/> + class; entry 0 is not used:
+    /// a size of zero never comes here.
     /// </summary>
     public static void FillTable(SizeClassSet set, byte* table, int firstCache)
     {

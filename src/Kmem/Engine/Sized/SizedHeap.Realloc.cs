@@ -80,8 +80,7 @@ internal unsafe partial struct SizedHeap
     /// <summary>Empties every magazine, frees every empty slab, and gives every free page back to the OS; returns the bytes given back.</summary>
     public static nuint Trim(SizedHeap* heap)
     {
-        Reaper.DrainAll(&heap->Registry);
-        Zone.DrainPageLists(&heap->Zone);
+        ReclaimUnused(heap);
         return Zone.Purge(&heap->Zone, heap->Os.NowMilliseconds(heap->Os.Context), 0);
     }
 

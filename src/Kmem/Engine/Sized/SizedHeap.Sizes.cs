@@ -50,12 +50,12 @@ internal unsafe partial struct SizedHeap
                 : cache->Slabs.Layout.ObjectSizeBytes;
         }
 
-        if (page->Kind == PageKind.Run && Address.IsAligned(address, Address.PageSizeBytes))
+        if (IsRun(page, address))
         {
             return (nuint)page->Payload.Pages << Address.PageShift;
         }
 
-        misuse = NameMistake(heap, page, address);
+        misuse = NameMistake(heap, page, PageKind.Run);
         return 0;
     }
 

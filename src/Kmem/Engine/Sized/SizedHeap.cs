@@ -17,7 +17,7 @@ namespace Kmem.Engine.Sized;
 //                      above                 → run of pages (theory: Pages)
 //      Free(address)   sentinel, null        → nothing
 //                      page of a slab        → its cache, whichever made it
-//                      head of a run/block   → pages
+//                      head of a run         → pages
 //                      anything else         → a caller's mistake, with its one name
 //
 // The control region holds what is one of a kind: | SizedHeap | class table |, committed at start.
@@ -58,10 +58,9 @@ internal unsafe partial struct SizedHeap
 
     public const nuint AlignmentBytesMax = (nuint)1 << 30;
 
-    private const nuint ControlBytes = 16 * 1024;
+    /// <summary>The control region, committed as a whole.</summary>
+    public const nuint ControlBytes = 16 * 1024;
 
-    /// <summary>What the control region costs.</summary>
-    public const nuint ControlCommittedBytes = ControlBytes;
     private const nuint TableOffset = 4096;
 
     public OsTable Os;
@@ -159,7 +158,7 @@ internal unsafe partial struct SizedHeap
     /// <summary>Frees whatever starts at the address.</summary>
     public static Misuse Free(SizedHeap* heap, void* address)
     {
-        if ((nuint)address <= ZeroSizePointer && (address == null || (nuint)address == ZeroSizePointer))
+        if (address == null)
         {
             return Misuse.None;
         }
@@ -177,31 +176,20 @@ internal unsafe partial struct SizedHeap
             return misuse != Misuse.None ? misuse : Cache.Free(cache, address) ? Misuse.None : Misuse.AlreadyFree;
         }
 
-        if (page->Kind == PageKind.Run && Address.IsAligned(address, Address.PageSizeBytes))
+        if (IsRun(page, address))
         {
             CountLarge(heap, -1, -(long)page->Payload.RequestedBytes, -(long)page->Payload.Pages);
             Zone.FreeRun(&heap->Zone, page);
             return Misuse.None;
         }
 
-        return NameMistake(heap, page, address);
+        return NameMistake(heap, page, PageKind.Run);
     }
 
     /// <summary>Frees an object of a given cache.</summary>
     public static Misuse FreeToCache(SizedHeap* heap, Cache* cache, void* address)
     {
-        Page* page = Zone.PageOf(&heap->Zone, address);
-        if (page == null)
-        {
-            return Misuse.ForeignPointer;
-        }
-
-        if (page->Slot != cache->Slot)
-        {
-            return page->Slot == 0 ? NameMistakeForObject(heap, page, address) : Misuse.WrongCache;
-        }
-
-        Misuse misuse = CheckObject(page, address, cache);
+        Misuse misuse = CheckForCache(heap, cache, address);
         return misuse != Misuse.None ? misuse : Cache.Free(cache, address) ? Misuse.None : Misuse.AlreadyFree;
     }
 
@@ -209,9 +197,19 @@ internal unsafe partial struct SizedHeap
     public static Misuse CheckForCache(SizedHeap* heap, Cache* cache, void* address)
     {
         Page* page = Zone.PageOf(&heap->Zone, address);
-        return page == null ? Misuse.ForeignPointer
-            : page->Slot != cache->Slot ? page->Slot == 0 ? NameMistakeForObject(heap, page, address) : Misuse.WrongCache
-            : CheckObject(page, address, cache);
+        if (page == null)
+        {
+            return Misuse.ForeignPointer;
+        }
+
+        if (page->Slot == cache->Slot)
+        {
+            return CheckObject(page, address, cache);
+        }
+
+        return page->Slot != 0 ? Misuse.WrongCache
+            : IsRun(page, address) ? Misuse.WrongKind
+            : NameMistake(heap, page, PageKind.Run);
     }
 
     private static void CountLarge(SizedHeap* heap, long count, long bytes, long pages)
