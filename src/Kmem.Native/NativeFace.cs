@@ -95,7 +95,7 @@ internal static unsafe class Face
 
     // The order of locks is checked by the tests of the .NET face; here is no thread state to keep ranks in.
     [Conditional("DEBUG")]
-    public static void RankEntered(LockRank rank, bool tried)
+    public static void RankEntered(LockRank rank, LockRank heldAtLeast)
     {
     }
 

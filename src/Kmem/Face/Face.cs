@@ -71,9 +71,9 @@ internal static unsafe partial class Face
         Environment.FailFast($"Kmem: invariant does not hold: {condition} ({System.IO.Path.GetFileName(file)}:{line})");
 
     [Conditional("DEBUG")]
-    public static void RankEntered(LockRank rank, bool tried)
+    public static void RankEntered(LockRank rank, LockRank heldAtLeast)
     {
-        if (!tried && t_heldRanks.Lowest <= rank)
+        if (t_heldRanks.Lowest < heldAtLeast)
         {
             Environment.FailFast($"Kmem: lock {rank} taken while {t_heldRanks.Lowest} is held");
         }

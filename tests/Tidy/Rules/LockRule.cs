@@ -27,7 +27,7 @@ public static class LockRule
             foreach (InvocationExpressionSyntax call in file.Root.DescendantNodes().OfType<InvocationExpressionSyntax>())
             {
                 if (call.Expression is not MemberAccessExpressionSyntax { Expression: IdentifierNameSyntax { Identifier.ValueText: LockType } } access
-                    || access.Name.Identifier.ValueText is not ("Enter" or "TryEnter" or "Exit"))
+                    || access.Name.Identifier.ValueText is not ("Enter" or "EnterSibling" or "TryEnter" or "Exit"))
                 {
                     continue;
                 }

@@ -121,6 +121,17 @@ public sealed unsafe class RankedLockTests : IDisposable
     }
 
     [Fact]
+    public void A_sibling_may_be_taken_under_a_lock_of_its_own_rank()
+    {
+        RankedLock other = default;
+        RankedLock.EnterSibling(_lock, LockRank.Slabs);
+        RankedLock.EnterSibling(&other, LockRank.Slabs);
+        Assert.True(RankedLock.IsHeld(_lock) && RankedLock.IsHeld(&other));
+        RankedLock.Exit(&other, LockRank.Slabs);
+        RankedLock.Exit(_lock, LockRank.Slabs);
+    }
+
+    [Fact]
     public void A_second_lock_of_the_same_rank_ends_the_process()
     {
         (int exitCode, string output) = ChildTest.Run(nameof(Child_that_takes_two_locks_of_one_rank));

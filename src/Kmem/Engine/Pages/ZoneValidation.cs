@@ -12,7 +12,7 @@ internal static unsafe class ZoneValidation
     {
         for (int cpu = 0; cpu < zone->CpuCount; cpu++)
         {
-            RankedLock.Enter(&zone->CpuLists[cpu].Lock, LockRank.PageLists);
+            RankedLock.EnterSibling(&zone->CpuLists[cpu].Lock, LockRank.PageLists);
         }
 
         RankedLock.Enter(&zone->Lock, LockRank.Zone);

@@ -39,7 +39,7 @@ internal enum LockRank
 /// </summary>
 /// <remarks>
 /// Zeroed memory is a free lock. In Debug builds the face keeps each thread's held ranks and fails on an
-/// acquisition out of order, the second of one rank included. Of a user's callbacks only a destructor may run under a lock, the
+/// acquisition out of order, the second of one rank included unless it is entered as a sibling. Of a user's callbacks only a destructor may run under a lock, the
 /// Reaper's.
 /// </remarks>
 internal unsafe struct RankedLock
@@ -55,11 +55,18 @@ internal unsafe struct RankedLock
 
     public static void Enter(RankedLock* target, LockRank rank)
     {
-        Face.RankEntered(rank, tried: false);
-        if (!Atomic.CompareExchange(&target->_state, Free, Held))
-        {
-            EnterSlow(target);
-        }
+        Face.RankEntered(rank, heldAtLeast: rank + 1);
+        Acquire(target);
+    }
+
+    /// <summary>
+    /// Another lock of a rank that the thread may hold already: for who takes all of them, in the order of their CPUs, which every
+    /// such taker keeps.
+    /// </summary>
+    public static void EnterSibling(RankedLock* target, LockRank rank)
+    {
+        Face.RankEntered(rank, heldAtLeast: rank);
+        Acquire(target);
     }
 
     public static bool TryEnter(RankedLock* target, LockRank rank)
@@ -69,7 +76,7 @@ internal unsafe struct RankedLock
             return false;
         }
 
-        Face.RankEntered(rank, tried: true);
+        Face.RankEntered(rank, heldAtLeast: LockRank.None);
         return true;
     }
 
@@ -85,6 +92,14 @@ internal unsafe struct RankedLock
     }
 
     public static bool IsHeld(RankedLock* target) => Atomic.Load(&target->_state) != Free;
+
+    private static void Acquire(RankedLock* target)
+    {
+        if (!Atomic.CompareExchange(&target->_state, Free, Held))
+        {
+            EnterSlow(target);
+        }
+    }
 
     private static void EnterSlow(RankedLock* target)
     {
