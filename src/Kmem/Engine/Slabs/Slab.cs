@@ -110,10 +110,11 @@ internal static unsafe class Slab
             each->StrideReciprocal = 0;
             each->ObjectUnits = 0;
             each->PageInSlab = 0;
-            each->Kind = PageKind.None;
+
+            // The head speaks for the block at every moment: the page layer reads it while a slab comes or goes.
+            each->Kind = page == 0 ? PageKind.Block : PageKind.None;
         }
 
-        head->Kind = PageKind.Block;
         head->FreeObjects = 0;
         head->Flags = PageFlags.None;
     }
