@@ -18,6 +18,7 @@ internal static class KmemCommand
         kmem replay traces/linux-6.18-filesystem.ftrace.gz
         kmem replay trace.txt --threads 2 --size-classes kernel --snapshot heap.json
         kmem slabinfo heap.json --raw
+        kmem bench pair-64 'batch-*'
         kmem layout --compare /sys/kernel/slab
 
         """;
@@ -75,10 +76,12 @@ internal static class KmemCommand
         Command slabInfo = SnapshotCommands.CreateSlabInfo(console);
         Command buddyInfo = SnapshotCommands.CreateBuddyInfo(console);
         Command layout = LayoutCommand.Create(console);
-        RootCommand root = new(Description) { replay, slabInfo, buddyInfo, layout };
+        Command bench = BenchCommand.Create(console);
+        RootCommand root = new(Description) { bench, replay, slabInfo, buddyInfo, layout, BenchCommand.CreateMeasure(console) };
         DetailedHelp.AddTo(root, new Dictionary<Command, string>
         {
             [root] = Details,
+            [bench] = BenchCommand.Details,
             [replay] = ReplayCommand.Details,
             [slabInfo] = SnapshotCommands.SlabInfoDetails,
             [buddyInfo] = SnapshotCommands.BuddyInfoDetails,

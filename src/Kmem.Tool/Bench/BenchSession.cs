@@ -1,0 +1,107 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using Kmem.Tool.Bench.Allocators;
+using Kmem.Tool.Bench.Measuring;
+using Kmem.Tool.Bench.Report;
+using Kmem.Tool.Bench.Workloads;
+
+namespace Kmem.Tool.Bench;
+
+/// <summary>What to measure: every workload, at every number of threads, with every allocator, so many times.</summary>
+internal sealed record BenchSettings
+{
+    public required IReadOnlyList<Workload> Workloads { get; init; }
+
+    public required IReadOnlyList<AllocatorSpec> Allocators { get; init; }
+
+    public required IReadOnlyList<int> Threads { get; init; }
+
+    public required int Runs { get; init; }
+
+    /// <summary>Of measured rounds in each process.</summary>
+    public required double Seconds { get; init; }
+
+    public string? Trace { get; init; }
+}
+
+/// <summary>
+/// Goes through all cases. Allocators take turns (A B C A B C …), each in a fresh process: none finds a machine warmer or busier
+/// than another does, or a heap as another left it.
+/// </summary>
+internal sealed class BenchSession
+{
+    private readonly BenchSettings _settings;
+    private readonly List<(Workload Workload, int Threads)> _cases = [];
+    private int _done;
+
+    public BenchSession(BenchSettings settings)
+    {
+        _settings = settings;
+        foreach (Workload workload in settings.Workloads)
+        {
+            foreach (int threads in ThreadsFor(workload))
+            {
+                _cases.Add((workload, threads));
+            }
+        }
+    }
+
+    /// <summary>Processes in all.</summary>
+    public int Total => _cases.Count * _settings.Allocators.Count * _settings.Runs;
+
+    /// <summary>Processes that have ended.</summary>
+    public int Done => System.Threading.Volatile.Read(ref _done);
+
+    /// <summary>Called before each process with what it is about to measure.</summary>
+    public Action<string>? Announce { get; init; }
+
+    public BenchReport Run() => new()
+    {
+        Machine = MachineReader.Read(),
+        Allocators = [.. _settings.Allocators.Select(static each => new BenchAllocator { Name = each.Name, Description = each.Description, Family = each.Family, Path = each.Path })],
+        Runs = _settings.Runs,
+        Cases = [.. _cases.Select(each => RunCase(each.Workload, each.Threads))],
+    };
+
+    private IEnumerable<int> ThreadsFor(Workload workload) => workload.Threads switch
+    {
+        WorkloadThreads.Independent => _settings.Threads,
+        WorkloadThreads.Team => _settings.Threads.Select(static threads => Math.Max(2, threads)).Distinct(),
+        _ => [1],
+    };
+
+    private BenchCase RunCase(Workload workload, int threads)
+    {
+        List<Measurement>[] measurements = [.. _settings.Allocators.Select(static _ => new List<Measurement>())];
+        string?[] failures = new string?[_settings.Allocators.Count];
+        for (int run = 0; run < _settings.Runs; run++)
+        {
+            for (int index = 0; index < _settings.Allocators.Count; index++)
+            {
+                AllocatorSpec allocator = _settings.Allocators[index];
+                Announce?.Invoke($"{workload.Name} · {allocator.Name}");
+                if (failures[index] == null)
+                {
+                    MeasurementOrder order = new() { Workload = workload.Name, Allocator = allocator, Threads = threads, Seconds = _settings.Seconds, Trace = _settings.Trace };
+                    (Measurement? measurement, failures[index]) = MeasurementProcess.Run(order);
+                    if (measurement != null)
+                    {
+                        measurements[index].Add(measurement);
+                    }
+                }
+
+                _done++;
+            }
+        }
+
+        return new BenchCase
+        {
+            Workload = workload.Name,
+            Summary = workload.Summary,
+            Operation = workload.Operation,
+            Threads = threads,
+            Outcomes = OutcomeBuilder.Build(_settings.Allocators, measurements, failures),
+        };
+    }
+}

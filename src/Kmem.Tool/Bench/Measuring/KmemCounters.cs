@@ -1,0 +1,47 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using Kmem.Tool.Bench.Report;
+
+namespace Kmem.Tool.Bench.Measuring;
+
+/// <summary>How often Kmem left its magazines during a measurement: the reasons behind its times.</summary>
+internal sealed class KmemCounters
+{
+    private readonly Counts? _before;
+
+    private KmemCounters(Counts? before) => _before = before;
+
+    /// <summary>Counts from now on; nothing where another allocator is measured.</summary>
+    public static KmemCounters Start(AllocatorFamily family) => new(family == AllocatorFamily.Kmem ? Counts.Now() : null);
+
+    /// <summary>What was counted, for each million operations.</summary>
+    public IEnumerable<KeyValuePair<string, double>> PerMillion(long operations)
+    {
+        if (_before is not { } before)
+        {
+            return [];
+        }
+
+        Counts after = Counts.Now();
+        double scale = 1e6 / Math.Max(1, operations);
+        return
+        [
+            new("previous_magazine_per_million", (after.Previous - before.Previous) * scale),
+            new("depot_visits_per_million", (after.Depot - before.Depot) * scale),
+            new("slab_visits_per_million", (after.Slab - before.Slab) * scale),
+        ];
+    }
+
+    private readonly record struct Counts(long Previous, long Depot, long Slab)
+    {
+        public static Counts Now()
+        {
+            IReadOnlyList<KmemCacheStatistics> caches = KmemHeap.Shared.GetStatistics().Caches;
+            return new Counts(
+                caches.Sum(static cache => cache.AllocFromPrevious + cache.FreeToPrevious),
+                caches.Sum(static cache => cache.AllocFromDepot + cache.FreeToDepot),
+                caches.Sum(static cache => cache.AllocFromSlab + cache.FreeToSlab));
+        }
+    }
+}
