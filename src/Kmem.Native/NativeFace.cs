@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime;
 using System.Runtime.CompilerServices;
+using Kmem.Engine.Caches;
 using Kmem.Engine.Os;
 using Kmem.Engine.Primitives;
 
@@ -76,6 +77,11 @@ internal static unsafe class Face
 
     /// <summary>Sleeps until somebody unparks the word, if it still is <paramref name="expected"/>; may wake early.</summary>
     public static void Park(int* word, int expected) => _ = syscall(SyscallFutex, word, FutexWaitPrivate, expected, null);
+
+    /// <summary>No heap of this face has fronts: there is no memory of a thread's own to keep one in.</summary>
+    public static ThreadFront* CurrentFront() => null;
+
+    public static bool TrySetCurrentFront(ThreadFront* front) => false;
 
     /// <summary>Wakes one sleeper on the word.</summary>
     public static void Unpark(int* word) => _ = syscall(SyscallFutex, word, FutexWakePrivate, 1, null);

@@ -34,7 +34,7 @@ internal static unsafe class FastPath
     /// start. False says "slow": not below the frontier of the first range, no slab, no object, or no room.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool TryFree(byte* firstBase, nuint* frontier, Page* memoryMap, bool restartable, void* pointer)
+    public static bool TryFree(byte* firstBase, nuint* frontier, Page* memoryMap, nuint areas, bool restartable, void* pointer)
     {
         nuint offset = (nuint)pointer - (nuint)firstBase;
         if (offset >= *frontier)
@@ -43,12 +43,12 @@ internal static unsafe class FastPath
         }
 
         Page* page = memoryMap + (offset >> Address.PageShift);
-        return page->Slot != 0 && Slab.IsObject(page, (nuint)pointer) && Push((nuint)page->Slot, pointer, restartable);
+        return Slab.IsObject(page, (nuint)pointer) && Push(areas + ((nuint)page->CacheIndex * 8), pointer, restartable);
     }
 
     /// <summary>The same where the cache is known: an object of another cache is "slow", where the mistake is named.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool TryFreeOf(nuint slot, byte* firstBase, nuint* frontier, Page* memoryMap, bool restartable, void* pointer)
+    public static bool TryFreeOf(int cacheIndex, nuint slot, byte* firstBase, nuint* frontier, Page* memoryMap, bool restartable, void* pointer)
     {
         nuint offset = (nuint)pointer - (nuint)firstBase;
         if (offset >= *frontier)
@@ -57,7 +57,49 @@ internal static unsafe class FastPath
         }
 
         Page* page = memoryMap + (offset >> Address.PageShift);
-        return page->Slot == slot && Slab.IsObject(page, (nuint)pointer) && Push(slot, pointer, restartable);
+        return page->CacheIndex == cacheIndex && Slab.IsObject(page, (nuint)pointer) && Push(slot, pointer, restartable);
+    }
+
+    /// <summary>Where the class's entry is in a front. <paramref name="sizeBytes"/> is 1 to the largest class.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static nuint EntryFor(byte* classTable, nuint sizeBytes) =>
+        ThreadFront.EntriesOffset + ((nuint)classTable[(sizeBytes + 7) >> SizeClasses.GranuleShift] * 8);
+
+    /// <summary>The current thread's front in a heap that has them.</summary>
+    [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool TryFindFront(FrontWindow* windows, out ThreadFront* front)
+    {
+        byte here;
+        return ThreadFronts.TryFind(windows, &here, out front);
+    }
+
+    /// <summary>
+    /// The page of an address that starts an object. False: not below the frontier of the first range, no slab, or no object. Says nothing of
+    /// whether the object is free.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool TryFindObject(byte* firstBase, nuint* frontier, Page* memoryMap, void* pointer, out Page* page)
+    {
+        nuint offset = (nuint)pointer - (nuint)firstBase;
+        page = memoryMap + (offset >> Address.PageShift);
+        if (offset >= *frontier)
+        {
+            return false;
+        }
+
+        uint units = Slab.UnitsOf(page, (nuint)pointer);
+        if (units >= page->ObjectUnits)
+        {
+            return false;
+        }
+
+        if (!Slab.IsBoundary(page, units))
+        {
+            return false;
+        }
+
+        return true;
     }
 
     private static ulong* WordOfHint(nuint slot) =>

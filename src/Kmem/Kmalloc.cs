@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Kmem.Engine.Caches;
 using Kmem.Engine.Pages;
 
 namespace Kmem;
@@ -21,6 +22,8 @@ public static unsafe class Kmalloc
     private static readonly nuint s_areas = s_heap.Areas;
     private static readonly nuint s_largest = s_heap.LargestClassBytes;
     private static readonly bool s_restartable = s_heap.Restartable;
+    private static readonly bool s_hasFronts = s_heap.HasFronts;
+    private static readonly FrontWindow* s_frontWindows = s_heap.Core->Registry.Fronts.Windows;
     private static readonly byte* s_firstBase = s_heap.FirstBase;
     private static readonly Page* s_memoryMap = s_heap.MemoryMap;
     private static readonly nuint* s_frontier = s_heap.Frontier;
@@ -35,10 +38,21 @@ public static unsafe class Kmalloc
     {
         if (sizeBytes - 1 < s_largest)
         {
-            void* round = FastPath.Pop(FastPath.SlotFor(s_classTable, s_areas, sizeBytes), s_restartable);
-            if (round != null)
+            if (s_hasFronts)
             {
-                return round;
+                if (FastPath.TryFindFront(s_frontWindows, out ThreadFront* front)
+                    && ThreadFront.TryPop(front, FastPath.EntryFor(s_classTable, sizeBytes), out void* own))
+                {
+                    return own;
+                }
+            }
+            else
+            {
+                void* round = FastPath.Pop(FastPath.SlotFor(s_classTable, s_areas, sizeBytes), s_restartable);
+                if (round != null)
+                {
+                    return round;
+                }
             }
         }
 
@@ -86,10 +100,21 @@ public static unsafe class Kmalloc
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Free(void* pointer)
     {
-        if (!FastPath.TryFree(s_firstBase, s_frontier, s_memoryMap, s_restartable, pointer))
+        if (s_hasFronts)
         {
-            s_heap.FreeSlow(pointer);
+            if (FastPath.TryFindObject(s_firstBase, s_frontier, s_memoryMap, pointer, out Page* page)
+                && FastPath.TryFindFront(s_frontWindows, out ThreadFront* front)
+                && ThreadFront.TryPush(front, ThreadFront.EntriesOffset + ((nuint)page->FrontEntry * 8), pointer))
+            {
+                return;
+            }
         }
+        else if (FastPath.TryFree(s_firstBase, s_frontier, s_memoryMap, s_areas, s_restartable, pointer))
+        {
+            return;
+        }
+
+        s_heap.FreeSlow(pointer);
     }
 
     /// <summary>Like <see cref="Free(void*)"/> for callers that know the size, which is checked.</summary>

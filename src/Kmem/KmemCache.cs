@@ -40,6 +40,9 @@ public sealed unsafe class KmemCache : IDisposable
     /// <summary>Points to 0 once the heap is disposed.</summary>
     private nuint* _frontier;
 
+    /// <summary>Its number in the descriptors of its slabs; no page's once disposed.</summary>
+    private int _index;
+
     /// <summary>The cache's word on CPU 0; the empty slot once disposed, so that every call takes the slow rung.</summary>
     private nuint _slot;
 
@@ -126,6 +129,7 @@ public sealed unsafe class KmemCache : IDisposable
         _restartable = _heap.Restartable;
         _emptySlot = EmptySlot.For(_restartable);
         _slot = _core->Slot;
+        _index = _core->Index;
         _allocSlot = _clearsOnAlloc ? _emptySlot : _slot;
         Layout = new KmemSlabLayout(_core->Slabs.Layout);
         _heap.Register(this);
@@ -201,7 +205,7 @@ public sealed unsafe class KmemCache : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Free(void* pointer)
     {
-        if (!FastPath.TryFreeOf(_slot, _firstBase, _frontier, _memoryMap, _restartable, pointer))
+        if (!FastPath.TryFreeOf(_index, _slot, _firstBase, _frontier, _memoryMap, _restartable, pointer))
         {
             FreeSlow(pointer);
         }
@@ -309,10 +313,11 @@ public sealed unsafe class KmemCache : IDisposable
         }
 
         Cache* core = _core;
-        (_slot, _allocSlot) = (_emptySlot, _emptySlot);
+        (_slot, _allocSlot, _index) = (_emptySlot, _emptySlot, -1);
         if (!Cache.TryDestroy(core))
         {
             _slot = core->Slot;
+            _index = core->Index;
             _allocSlot = _clearsOnAlloc ? _emptySlot : _slot;
             MisuseReport.RaiseLiveObjects(_heap, core, Name);
             return;
@@ -326,7 +331,7 @@ public sealed unsafe class KmemCache : IDisposable
     /// <summary>The heap goes and takes the cache along: from here on every call takes the slow rung and finds it disposed.</summary>
     internal void Detach()
     {
-        (_slot, _allocSlot) = (_emptySlot, _emptySlot);
+        (_slot, _allocSlot, _index) = (_emptySlot, _emptySlot, -1);
         _frontier = EmptySlot.Frontier;
         _core = null;
         _bridge?.Dispose();

@@ -33,6 +33,10 @@ public sealed unsafe partial class KmemHeap : IDisposable
     internal readonly byte* ClassTable;
     internal readonly nuint Areas;
     internal readonly bool Restartable;
+
+    /// <summary>Whether threads keep rounds of their own: in the shared heap, where a thread's end can be noticed.</summary>
+    internal readonly bool HasFronts;
+
     internal readonly byte* FirstBase;
     internal readonly Page* MemoryMap;
 
@@ -52,11 +56,9 @@ public sealed unsafe partial class KmemHeap : IDisposable
     {
     }
 
-    private KmemHeap(KmemHeapOptions options, bool isShared)
-        : this(options, Face.SelectOs()) => _isShared = isShared;
-
-    internal KmemHeap(KmemHeapOptions options, Engine.Os.OsTable os)
+    internal KmemHeap(KmemHeapOptions options, Engine.Os.OsTable os, bool isShared = false)
     {
+        _isShared = isShared;
         ArgumentException.ThrowIfNullOrWhiteSpace(options.Name, nameof(options));
         ArgumentOutOfRangeException.ThrowIfNegative(options.PurgeDelayMilliseconds, nameof(options));
         ArgumentOutOfRangeException.ThrowIfNegative(options.MaintenanceIntervalMilliseconds, nameof(options));
@@ -66,6 +68,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
         ThrowIfUnknown(options.MisusePolicy, nameof(options));
         _options = options;
         Restartable = ChooseFrontEnd(options.FrontEnd);
+        HasFronts = isShared && Restartable && Face.CanWatchThreads;
         HeapDefinition definition = new()
         {
             Os = os,
@@ -73,6 +76,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
             Growable = options.Growable,
             CpuCount = Face.CpuCountMax(),
             Restartable = Restartable,
+            HasFronts = HasFronts,
             SizeClasses = options.SizeClasses == KmemSizeClasses.Kernel ? SizeClassSet.Kernel : SizeClassSet.Default,
             SlabRule = options.SlabRule == KmemSlabRule.Kernel ? SlabRule.Kernel : SlabRule.Default,
         };
@@ -192,7 +196,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Free(void* pointer)
     {
-        if (!FastPath.TryFree(FirstBase, Frontier, MemoryMap, Restartable, pointer))
+        if (!FastPath.TryFree(FirstBase, Frontier, MemoryMap, Areas, Restartable, pointer))
         {
             FreeSlow(pointer);
         }
@@ -444,6 +448,6 @@ public sealed unsafe partial class KmemHeap : IDisposable
     /// <summary>A holder of its own, so that touching another member of the heap does not make the shared one.</summary>
     private static class SharedHeap
     {
-        public static readonly KmemHeap Instance = new(new KmemHeapOptions { Name = "shared" }, isShared: true);
+        public static readonly KmemHeap Instance = new(new KmemHeapOptions { Name = "shared" }, Face.SelectOs(), isShared: true);
     }
 }

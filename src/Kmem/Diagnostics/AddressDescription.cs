@@ -30,7 +30,7 @@ internal static unsafe class AddressDescription
             return owner == null ? $"{text}: not an address of any Kmem heap" : Of(owner, address);
         }
 
-        return page->Slot != 0 ? OfObject(heap, text, page, (nuint)address) : OfPages(heap, text, page, (nuint)address);
+        return page->CacheIndex != 0 ? OfObject(heap, text, page, (nuint)address) : OfPages(heap, text, page, (nuint)address);
     }
 
     /// <summary>Name of the cache that a slab page belongs to.</summary>
@@ -52,7 +52,7 @@ internal static unsafe class AddressDescription
 
     private static string OfObject(KmemHeap heap, string text, Page* page, nuint address)
     {
-        Cache* cache = CacheRegistry.OfSlot(&heap.Core->Registry, (nuint)page->Slot);
+        Cache* cache = CacheRegistry.At(&heap.Core->Registry, page->CacheIndex);
         SlabLayout* layout = &cache->Slabs.Layout;
         nuint slab = (nuint)Zone.AddressOf(&heap.Core->Zone, Slab.HeadOf(page));
         string whose = string.Create(

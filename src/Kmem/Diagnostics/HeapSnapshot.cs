@@ -92,6 +92,10 @@ internal static unsafe class HeapSnapshot
 
         long directAllocs = Atomic.Load(&cache->DirectAllocs);
         long directFrees = Atomic.Load(&cache->DirectFrees);
+        long fromDepot = Atomic.Load(&cache->FrontsFromDepot);
+        long fromSlabs = Atomic.Load(&cache->FrontsFromSlabs);
+        long toDepot = Atomic.Load(&cache->FrontsToDepot);
+        long toSlabs = Atomic.Load(&cache->FrontsToSlabs);
         return new KmemCacheStatistics
         {
             Name = AddressDescription.NameOf(cache),
@@ -110,14 +114,14 @@ internal static unsafe class HeapSnapshot
             PartialSlabs = slabs.PartialSlabs,
             FreeSlabs = slabs.FreeSlabs,
             MagazineCapacity = cache->Capacity,
-            AllocMisses = sum.AllocFromPrevious + sum.AllocFromDepot + sum.AllocFromSlab + directAllocs,
+            AllocMisses = sum.AllocFromPrevious + sum.AllocFromDepot + sum.AllocFromSlab + directAllocs + fromDepot + fromSlabs,
             AllocFromPrevious = sum.AllocFromPrevious,
-            AllocFromDepot = sum.AllocFromDepot,
-            AllocFromSlab = sum.AllocFromSlab + directAllocs,
-            FreeMisses = sum.FreeToPrevious + sum.FreeToDepot + sum.FreeToSlab + directFrees,
+            AllocFromDepot = sum.AllocFromDepot + fromDepot,
+            AllocFromSlab = sum.AllocFromSlab + directAllocs + fromSlabs,
+            FreeMisses = sum.FreeToPrevious + sum.FreeToDepot + sum.FreeToSlab + directFrees + toDepot + toSlabs,
             FreeToPrevious = sum.FreeToPrevious,
-            FreeToDepot = sum.FreeToDepot,
-            FreeToSlab = sum.FreeToSlab + directFrees,
+            FreeToDepot = sum.FreeToDepot + toDepot,
+            FreeToSlab = sum.FreeToSlab + directFrees + toSlabs,
             SlabsCreated = slabs.SlabsCreated,
             SlabsDestroyed = slabs.SlabsDestroyed,
             IsSizeClass = (cache->Flags & CacheFlags.SizeClass) != 0,

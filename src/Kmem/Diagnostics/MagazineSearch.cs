@@ -13,7 +13,7 @@ internal static unsafe class MagazineSearch
             // The slot's lock keeps the magazines loaded where they are; rounds may come and go.
             CpuSlot* slot = Cache.CpuSlotOf(cache, cpu);
             RankedLock.Enter(&slot->Lock, LockRank.CpuSlot);
-            bool found = Holds(new SlotWord(Atomic.Load(Cache.WordOf(cache, cpu))), round) || Holds(new SlotWord(slot->Previous), round);
+            bool found = Magazine.Contains(new SlotWord(Atomic.Load(Cache.WordOf(cache, cpu))), round) || Magazine.Contains(new SlotWord(slot->Previous), round);
             RankedLock.Exit(&slot->Lock, LockRank.CpuSlot);
             if (found)
             {
@@ -21,20 +21,6 @@ internal static unsafe class MagazineSearch
             }
         }
 
-        return Depot.Contains(&cache->Depot, round);
-    }
-
-    private static bool Holds(SlotWord word, nuint round)
-    {
-        nuint* rounds = Magazine.RoundsOf(word.Magazine);
-        for (int index = 0; index < word.Rounds; index++)
-        {
-            if (rounds[index] == round)
-            {
-                return true;
-            }
-        }
-
-        return false;
+        return Depot.Contains(&cache->Depot, round) || ThreadFronts.Contain(cache, round);
     }
 }

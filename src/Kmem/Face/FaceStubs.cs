@@ -1,5 +1,6 @@
 using System;
 using System.Runtime.InteropServices;
+using Kmem.Engine.Caches;
 using Kmem.Engine.Primitives;
 
 namespace Kmem.Engine;
@@ -18,6 +19,7 @@ internal static unsafe class FaceStubs
     public static readonly nint PopBulk = s_stubs.PopBulk;
     public static readonly nint PushBulk = s_stubs.PushBulk;
     public static readonly nint CurrentCpu = s_stubs.CurrentCpu;
+    public static readonly nint Abandon = s_stubs.Abandon;
 
     public static bool Available => Pop != 0;
 
@@ -87,6 +89,10 @@ internal static unsafe class FaceStubs
             DescriptorOffset = (int)fromThreadPointer + OffsetOfDescriptor,
             CpuOffset = (int)fromThreadPointer + (hasMmCid ? OffsetOfMmCid : OffsetOfCpuId),
             CpuCount = Face.CpuCountMax(),
+            WindowsOffset = ThreadFront.RememberedOffset,
+            WindowCount = ThreadFront.RememberedCount,
+            AbandonedOffset = ThreadFront.StateOffset,
+            AbandonedValue = ThreadFrontState.Abandoned,
         };
         return true;
     }

@@ -34,7 +34,7 @@ internal enum SlabOperationKind
 /// <summary>The slabs of one cache beside the plainest description of them: the set of addresses that are out, and how many of each slab.</summary>
 internal sealed unsafe class SlabModel : IDisposable
 {
-    private const nuint Slot = 0x5150;
+    private const int CacheIndex = 51;
 
     private readonly TestZone _zone = new(256 * TestZone.MiB);
     private readonly SlabLists* _lists = (SlabLists*)NativeMemory.AllocZeroed((nuint)sizeof(SlabLists));
@@ -50,7 +50,7 @@ internal sealed unsafe class SlabModel : IDisposable
     public SlabModel(SlabSettings settings)
     {
         _layout = settings.Layout;
-        SlabLists.Initialize(_lists, _zone, _layout, Slot, Mobility.Unmovable);
+        SlabLists.Initialize(_lists, _zone, _layout, new SlabOwner(CacheIndex, hasFronts: false), Mobility.Unmovable);
     }
 
     public void Apply(SlabOperation operation)

@@ -45,7 +45,7 @@ public sealed unsafe class SlabAddressTests
         ulong* table = stackalloc ulong[512];
         head->Kind = PageKind.Block;
         head->Order = (byte)layout.Order;
-        Slab.Carve(head, &layout, slot: 0x100, Slab.UsesBitTable(&layout) ? table : null);
+        Slab.Carve(head, &layout, s_slabAddress, new SlabOwner(1, hasFronts: false), Slab.UsesBitTable(&layout) ? table : null);
         Assert.True(Slab.IsValid(head, &layout));
 
         nuint objectsEnd = (nuint)layout.Objects * layout.StrideBytes;

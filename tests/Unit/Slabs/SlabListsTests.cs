@@ -31,7 +31,7 @@ public sealed unsafe class SlabListsTests
             Assert.Equal((nuint)0, objects[index] % lists.Layout.AlignmentBytes);
             Assert.True(index == 0 || objects[index] - objects[index - 1] >= lists.Layout.StrideBytes);
             Page* page = Zone.PageOf(lists.Zone, (void*)objects[index]);
-            Assert.True(Slab.IsObject(page, objects[index]) && page->Slot == TestLists.SlotAddress);
+            Assert.True(Slab.IsObject(page, objects[index]) && page->CacheIndex == TestLists.CacheIndex);
             Assert.True(Zone.PageOf(lists.Zone, (void*)(objects[index] + size - 1)) != null);
             new Span<byte>((void*)objects[index], (int)size).Fill((byte)index);
         }

@@ -63,10 +63,16 @@ public sealed unsafe class SlabSabotageTests : IDisposable
     public void A_link_forwards_that_goes_round_in_a_circle() => AssertNamed(SlabListsFault.ListLinkBroken, &_next->Next, _head->Next == 0 ? _head->Prev : _next->Prev);
 
     [Fact]
-    public void The_slot_of_the_head() => AssertNamed(SlabListsFault.SlabOfAnotherCache, &_head->Slot, TestLists.SlotAddress + 8);
+    public void The_cache_of_the_head() => AssertNamed(SlabListsFault.SlabOfAnotherCache, &_head->CacheIndex, (ushort)(TestLists.CacheIndex + 1));
 
     [Fact]
-    public void The_slot_of_a_tail_page() => AssertNamed(SlabListsFault.SlabPagesWrong, &_head[1].Slot, TestLists.SlotAddress + 8);
+    public void The_cache_of_a_tail_page() => AssertNamed(SlabListsFault.SlabPagesWrong, &_head[1].CacheIndex, (ushort)(TestLists.CacheIndex + 1));
+
+    [Fact]
+    public void The_front_entry_of_a_tail_page() => AssertNamed(SlabListsFault.SlabPagesWrong, &_head[1].FrontEntry, (ushort)0);
+
+    [Fact]
+    public void The_slab_of_a_tail_page() => AssertNamed(SlabListsFault.SlabPagesWrong, &_head[1].SlabLow, _head[1].SlabLow + 8);
 
     [Fact]
     public void The_position_of_a_tail_page() => AssertNamed(SlabListsFault.SlabPagesWrong, &_head[1].PageInSlab, (ushort)0);

@@ -10,7 +10,7 @@ namespace Kmem.Tests.Unit;
 /// <summary>The slab lists of one imaginary cache on a zone of their own, and what is out of them.</summary>
 internal sealed unsafe class TestLists : IDisposable
 {
-    public const nuint SlotAddress = 0x5000;
+    public const ushort CacheIndex = 50;
 
     public TestLists(uint size, uint alignment = 0, nuint reserveBytes = 64 * TestZone.MiB, SlabRule rule = SlabRule.Default)
     {
@@ -18,7 +18,7 @@ internal sealed unsafe class TestLists : IDisposable
         Assert.True(Zone.Initialized);
         Layout = SlabLayout.Compute(size, alignment, rule, 2, cacheLineAligned: false);
         Pointer = (SlabLists*)NativeMemory.AllocZeroed((nuint)sizeof(SlabLists));
-        SlabLists.Initialize(Pointer, Zone, Layout, SlotAddress, Mobility.Unmovable);
+        SlabLists.Initialize(Pointer, Zone, Layout, new SlabOwner(CacheIndex, hasFronts: true), Mobility.Unmovable);
     }
 
     public TestZone Zone { get; }

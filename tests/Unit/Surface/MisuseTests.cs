@@ -441,7 +441,7 @@ public sealed unsafe partial class MisuseTests
             Cache = new KmemCache("inodes", 200, new KmemCacheOptions { Heap = Heap });
             Other = new KmemCache("dentries", 200, new KmemCacheOptions { Heap = Heap });
             Object = (nuint)Cache.Alloc();
-            Small = (nuint)Heap.Alloc(100);
+            Small = AllocSmall();
             Large = (nuint)Heap.Alloc(100_000);
             Block = (nuint)Heap.Pages.Alloc(3);
             SurfaceHeap.FillPattern((void*)Object, 200, 1);
@@ -519,6 +519,21 @@ public sealed unsafe partial class MisuseTests
             Cache.Dispose();
             Other.Dispose();
             Heap.Dispose();
+        }
+
+        /// <summary>100 bytes aligned to no more than 16: the alignment of an address counts among the sizes that may be its.</summary>
+        private nuint AllocSmall()
+        {
+            void* first = Heap.Alloc(100);
+            if ((nuint)first % 32 != 0)
+            {
+                return (nuint)first;
+            }
+
+            // Objects are 7 × 16 bytes apart.
+            void* second = Heap.Alloc(100);
+            Heap.Free(first);
+            return (nuint)second;
         }
 
         private void Work()

@@ -49,8 +49,10 @@ internal unsafe partial struct Cache
             cache->CapacityMost = isFixed ? cache->Capacity : MagazineSizing.LargestFor(stride);
         }
 
+        bool hasFront = definition->HasMagazines && definition->MagazineCapacity == 0;
+        cache->FrontOffset = hasFront ? ThreadFronts.EntryOffset(registry, index) : 0;
         Depot.Initialize(&cache->Depot, stride, registry->CpuCount);
-        SlabLists.Initialize(&cache->Slabs, registry->Zone, definition->Layout, cache->Slot, definition->Mobility);
+        SlabLists.Initialize(&cache->Slabs, registry->Zone, definition->Layout, new SlabOwner(index, cache->FrontOffset != 0), definition->Mobility);
         int nameBytes = definition->NameBytes < NameBytesMax ? definition->NameBytes : NameBytesMax;
         for (int at = 0; at < nameBytes; at++)
         {
@@ -60,10 +62,10 @@ internal unsafe partial struct Cache
         cache->State = CacheState.Live;
     }
 
-    /// <summary>Rounds in the loaded and previous magazines of all CPUs.</summary>
+    /// <summary>Rounds in the fronts of threads and in the loaded and previous magazines of all CPUs.</summary>
     public static long CountInMagazines(Cache* cache)
     {
-        long rounds = 0;
+        long rounds = ThreadFronts.CountRounds(cache);
         for (int cpu = 0; cpu < cache->Registry->CpuCount; cpu++)
         {
             rounds += new SlotWord(Atomic.Load(WordOf(cache, cpu))).Rounds;
@@ -86,9 +88,10 @@ internal unsafe partial struct Cache
         Dispose(cache, previous, cpu);
     }
 
-    /// <summary>Empties all magazines, those of CPUs and those of the depot, into the slabs.</summary>
+    /// <summary>Empties all magazines, those of threads, of CPUs and of the depot, into the slabs.</summary>
     public static void Drain(Cache* cache)
     {
+        ThreadFronts.DrainCache(cache, 0);
         for (int cpu = 0; cpu < cache->Registry->CpuCount; cpu++)
         {
             DrainCpu(cache, cpu);
@@ -140,7 +143,7 @@ internal unsafe partial struct Cache
     /// <summary>Whether all structures of the cache hold together. Other threads may go on.</summary>
     public static SlabListsFault Validate(Cache* cache, out bool depotIsValid)
     {
-        depotIsValid = Depot.IsValid(&cache->Depot);
+        depotIsValid = Depot.IsValid(&cache->Depot) && ThreadFronts.AreValid(cache);
         return SlabLists.Validate(&cache->Slabs);
     }
 
@@ -172,7 +175,8 @@ internal unsafe partial struct Cache
         return taken;
     }
 
-    private static void Dispose(Cache* cache, SlotWord word, int cpu)
+    /// <summary>Empties a magazine that nobody else knows into the slabs, and frees it.</summary>
+    public static void Dispose(Cache* cache, SlotWord word, int cpu)
     {
         if (!word.HasMagazine)
         {

@@ -11,6 +11,7 @@ namespace Kmem.Engine.Caches;
 // the loaded magazine, freeing pushes onto it, and both go down the same ladder when it cannot:
 //
 //      rung          allocate                              free
+//      0 front       pop what the thread has itself        push there            (heaps with fronts: ThreadFront.cs)
 //      1 loaded      pop                                   push
 //      2 previous    has rounds: swap the two              has room: swap the two
 //      3 depot       take a full magazine                  put the full previous there, load an empty one
@@ -78,6 +79,9 @@ internal unsafe partial struct Cache
 
     public int CapacityMost;
 
+    /// <summary>Distance of the cache's entry in a thread's front; 0: the cache has none. Never changes.</summary>
+    public int FrontOffset;
+
     /// <summary>Visits of depot and slabs since the capacity changed. Unsynchronised: a lost count does no harm.</summary>
     public int Visits;
 
@@ -85,6 +89,13 @@ internal unsafe partial struct Cache
     public long DirectAllocs;
 
     public long DirectFrees;
+
+    /// <summary>Magazines that fronts exchanged below the CPU's. Atomic.</summary>
+    public long FrontsFromDepot;
+
+    public long FrontsFromSlabs;
+    public long FrontsToDepot;
+    public long FrontsToSlabs;
 
     public Depot Depot;
     public SlabLists Slabs;
@@ -98,13 +109,22 @@ internal unsafe partial struct Cache
     /// <remarks>Cost: rung 1 is one call of a stub; no lock, no atomic, no counter.</remarks>
     public static void* Allocate(Cache* cache)
     {
-        void* round = Pop(cache);
+        void* round = ThreadFronts.AreUsed(cache->Registry) ? null : Pop(cache);
         return round != null ? round : AllocateSlow(cache);
     }
 
-    /// <summary>Rungs 2 to 5.</summary>
+    /// <summary>Rungs 2 to 5; in a heap with fronts also 0 and 1, of which callers tried at most the first.</summary>
     public static void* AllocateSlow(Cache* cache)
     {
+        if (ThreadFronts.AreUsed(cache->Registry))
+        {
+            void* own = AllocateFromFrontSlow(cache);
+            if (own != null)
+            {
+                return own;
+            }
+        }
+
         CpuSlot* slot = TryEnterSlot(cache, out int cpu);
         if (slot == null)
         {
@@ -130,11 +150,17 @@ internal unsafe partial struct Cache
 
     /// <summary>Takes an object back. The caller has checked that it is one of this cache. False: it is free already.</summary>
     /// <remarks>Cost: rung 1 is one call of a stub; no lock, no atomic, no counter.</remarks>
-    public static bool Free(Cache* cache, void* round) => Push(cache, round) || FreeSlow(cache, round);
+    public static bool Free(Cache* cache, void* round) =>
+        (!ThreadFronts.AreUsed(cache->Registry) && Push(cache, round)) || FreeSlow(cache, round);
 
-    /// <summary>Rungs 2 to 5.</summary>
+    /// <summary>Rungs 2 to 5; in a heap with fronts also 0 and 1, of which callers tried at most the first.</summary>
     public static bool FreeSlow(Cache* cache, void* round)
     {
+        if (ThreadFronts.AreUsed(cache->Registry) && FreeToFrontSlow(cache, round, out bool isTwice))
+        {
+            return !isTwice;
+        }
+
         CpuSlot* slot = TryEnterSlot(cache, out int cpu);
         if (slot == null)
         {

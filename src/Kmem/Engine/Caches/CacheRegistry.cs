@@ -11,6 +11,7 @@ namespace Kmem.Engine.Caches;
 /// <remarks>
 /// <code>
 ///   Table   | none | magazine-128 … magazine-2048 | cache | cache | …       1 KiB each, committed as it grows
+///   Fronts  | thread 0 | thread 1 | …                                     one page each, in heaps that have them
 ///   Areas   | CPU 0: words, CpuSlots | CPU 1 … |                          2 MiB of addresses each, committed as the table grows
 /// </code>
 /// Entry 0 stays unused, so that the index 0 names no cache. A cache's index never
@@ -40,6 +41,9 @@ internal unsafe struct CacheRegistry
     /// <summary>Which front end: the stubs, or the try-lock. Never changes.</summary>
     public bool Restartable;
 
+    /// <summary>Rounds that threads keep for themselves; unused unless <see cref="ThreadFronts.Initialize"/> was called.</summary>
+    public ThreadFronts Fronts;
+
     /// <summary>Rank <see cref="LockRank.Registry"/>. Guards creation and destruction.</summary>
     public RankedLock Lock;
 
@@ -61,7 +65,7 @@ internal unsafe struct CacheRegistry
     public int FirstDoubleFreeOwner;
 
     /// <summary>Reserves the table and the areas and makes the caches of magazines. False when memory is out; then <see cref="Destroy"/> cleans up.</summary>
-    public static bool Initialize(CacheRegistry* registry, OsTable* os, Zone* zone, int cpuCount, bool restartable)
+    public static bool Initialize(CacheRegistry* registry, OsTable* os, Zone* zone, int cpuCount, bool restartable, bool hasFronts)
     {
         *registry = default;
         registry->Os = os;
@@ -70,7 +74,10 @@ internal unsafe struct CacheRegistry
         registry->Restartable = restartable;
         registry->Table = (byte*)os->Reserve(os->Context, TableBytes, Address.PageSizeBytes);
         registry->Areas = (byte*)os->Reserve(os->Context, AreaBytes(cpuCount), Address.PageSizeBytes);
-        if (registry->Table == null || registry->Areas == null || !CommitTo(registry, 1))
+        if (registry->Table == null
+            || registry->Areas == null
+            || (hasFronts && !ThreadFronts.Initialize(&registry->Fronts, os))
+            || !CommitTo(registry, 1))
         {
             return false;
         }
@@ -101,6 +108,8 @@ internal unsafe struct CacheRegistry
             os->Release(os->Context, registry->Areas, AreaBytes(registry->CpuCount));
         }
 
+        ThreadFronts.Destroy(&registry->Fronts, os);
+
         *registry = default;
     }
 
@@ -109,9 +118,6 @@ internal unsafe struct CacheRegistry
         Invariant.Holds((uint)index < (uint)registry->Count);
         return (Cache*)(registry->Table + ((nuint)index * CacheBytes));
     }
-
-    /// <summary>The cache whose slot a slab page names.</summary>
-    public static Cache* OfSlot(CacheRegistry* registry, nuint slot) => At(registry, (int)((slot - (nuint)registry->Areas) / 8));
 
     /// <summary>A new cache, or null when memory or the table is out.</summary>
     public static Cache* Create(CacheRegistry* registry, CacheDefinition* definition)
@@ -164,7 +170,7 @@ internal unsafe struct CacheRegistry
         }
 
         Magazine* magazine = (Magazine*)memory;
-        *magazine = new Magazine { Capacity = (ushort)capacity, SizeClass = (ushort)sizeClass };
+        Magazine.Initialize(magazine, capacity, sizeClass);
         return magazine;
     }
 
@@ -189,9 +195,10 @@ internal unsafe struct CacheRegistry
     /// <summary>Bytes committed for the table and the areas.</summary>
     public static nuint CommittedBytes(CacheRegistry* registry) =>
         ((nuint)registry->Committed * (CacheBytes + ((nuint)registry->CpuCount * CpuSlot.SizeBytes)))
-        + ((nuint)registry->CpuCount * Address.AlignUp((nuint)registry->Committed * 8, Address.PageSizeBytes));
+        + ((nuint)registry->CpuCount * Address.AlignUp((nuint)registry->Committed * 8, Address.PageSizeBytes))
+        + ThreadFronts.CommittedBytes(registry);
 
-    public static nuint ReservedBytes(CacheRegistry* registry) => TableBytes + AreaBytes(registry->CpuCount);
+    public static nuint ReservedBytes(CacheRegistry* registry) => TableBytes + AreaBytes(registry->CpuCount) + ThreadFronts.ReservedBytes(registry);
 
     private static nuint TableBytes => CachesMax * CacheBytes;
 

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Kmem.Engine.Caches;
 
 /// <summary>
-/// A stack of objects ("rounds") that are free to the caller and in use to the slab layer. 16 bytes of header, then the rounds.
-/// The stubs of the restartable sequences know this layout.
+/// A stack of objects ("rounds") that are free to the caller and in use to the slab layer. 16 bytes of header, then the rounds,
+/// then the *end*, a word that is no address and holds the capacity. The stubs of the restartable sequences know this layout.
 /// </summary>
 [StructLayout(LayoutKind.Explicit, Size = HeaderBytes)]
 internal unsafe struct Magazine
@@ -27,7 +27,52 @@ internal unsafe struct Magazine
     [FieldOffset(8)]
     public Magazine* Next;
 
+    /// <summary>No address has this bit.</summary>
+    private const ulong EndBit = 1ul << 63;
+
     public static nuint* RoundsOf(Magazine* magazine) => (nuint*)((byte*)magazine + HeaderBytes);
+
+    /// <summary>The magazine whose first round would be there.</summary>
+    public static Magazine* OfRounds(nuint* rounds) => (Magazine*)((byte*)rounds - HeaderBytes);
+
+    /// <summary>The magazine whose end is there.</summary>
+    public static Magazine* OfEnd(nuint* end) => OfRounds(end - CapacityOfEnd(*end));
+
+    public static bool IsEnd(nuint word) => (word & EndBit) != 0;
+
+    public static int CapacityOfEnd(nuint word) => (int)(uint)word;
+
+    /// <summary>Makes fresh memory a magazine. What was there before could be taken for an end.</summary>
+    public static void Initialize(Magazine* magazine, int capacity, int sizeClass)
+    {
+        Face.Clear(magazine, MagazineSizing.BytesOf(sizeClass));
+        magazine->Capacity = (ushort)capacity;
+        magazine->SizeClass = (ushort)sizeClass;
+        RoundsOf(magazine)[capacity] = (nuint)(EndBit | (uint)capacity);
+    }
+
+    /// <summary>Whether the words before the first round and after the last are as they must be.</summary>
+    public static bool IsBounded(SlotWord word)
+    {
+        nuint* rounds = RoundsOf(word.Magazine);
+        int capacity = word.Magazine->Capacity;
+        return word.Rounds <= capacity && rounds[-1] == 0 && rounds[capacity] == (nuint)(EndBit | (uint)capacity);
+    }
+
+    /// <summary>Whether an object is among the rounds. For reports.</summary>
+    public static bool Contains(SlotWord word, nuint round)
+    {
+        nuint* rounds = RoundsOf(word.Magazine);
+        for (int index = 0; index < word.Rounds; index++)
+        {
+            if (rounds[index] == round)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
 }
 
 /// <summary>

@@ -1,8 +1,8 @@
 namespace Kmem.Engine.Caches;
 
 /// <summary>
-/// How many rounds a magazine has. Sizes of magazine memory are 128, 256, 512, 1024 and 2048 bytes, so 14, 30, 62, 126 and
-/// 254 rounds; caches of large objects use fewer rounds of the smallest. Magazines of different capacities mix freely.
+/// How many rounds a magazine has. Sizes of magazine memory are 128, 256, 512, 1024 and 2048 bytes, so 13, 29, 61, 125 and
+/// 253 rounds; caches of large objects use fewer rounds of the smallest. Magazines of different capacities mix freely.
 /// </summary>
 /// <remarks>
 /// A cache starts with about 4 KiB of objects in a magazine, grows a step when its slow rungs are visited often, up to 32 KiB,
@@ -12,7 +12,7 @@ namespace Kmem.Engine.Caches;
 internal static class MagazineSizing
 {
     public const int SizeClasses = 5;
-    public const int CapacityMax = 254;
+    public const int CapacityMax = 253;
 
     private const uint StartBytes = 4 * 1024;
     private const uint BytesMax = 32 * 1024;
@@ -45,7 +45,7 @@ internal static class MagazineSizing
     /// <summary>The largest capacity for objects of a stride.</summary>
     public static int LargestFor(uint strideBytes) => Nearest((int)(BytesMax / strideBytes));
 
-    /// <summary>The capacity of the steps nearest below, at least 2: 2, 4, 8, 14, 30, 62, 126, 254.</summary>
+    /// <summary>The capacity of the steps nearest below, at least 2: 2, 4, 8, 13, 29, 61, 125, 253.</summary>
     public static int Nearest(int capacity)
     {
         int step = CapacityLeast;
@@ -60,18 +60,18 @@ internal static class MagazineSizing
     public static int Larger(int capacity) => capacity switch
     {
         < 8 => capacity * 2,
-        8 => 14,
+        8 => 13,
         >= CapacityMax => CapacityMax,
-        _ => (capacity * 2) + 2,
+        _ => (capacity * 2) + 3,
     };
 
     public static int Smaller(int capacity) => capacity switch
     {
         <= CapacityLeast => CapacityLeast,
         <= 8 => capacity / 2,
-        14 => 8,
-        _ => (capacity - 2) / 2,
+        13 => 8,
+        _ => (capacity - 3) / 2,
     };
 
-    private static int RoundsOf(int sizeClass) => (int)((BytesOf(sizeClass) - Magazine.HeaderBytes) / 8);
+    private static int RoundsOf(int sizeClass) => (int)((BytesOf(sizeClass) - Magazine.HeaderBytes) / 8) - 1;
 }

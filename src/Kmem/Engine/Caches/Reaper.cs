@@ -7,6 +7,7 @@ namespace Kmem.Engine.Caches;
 /// Maintenance of all caches of a heap, once in a while (the face calls it, about every second): what nobody needed
 /// since the last pass goes a layer down.
 /// <code>
+///   fronts of threads that ended, or did nothing for five passes → slabs
 ///   magazines of a CPU that were not touched for five passes   → slabs
 ///   magazines that the depot never ran short of                → slabs, and their own memory
 ///   free slabs that were never needed                          → buddy allocator
@@ -21,6 +22,7 @@ internal static unsafe class Reaper
     public static void Maintain(CacheRegistry* registry)
     {
         RankedLock.Enter(&registry->ReaperLock, LockRank.Reaper);
+        ThreadFronts.Maintain(registry);
         for (int index = Atomic.Load(&registry->Count) - 1; index >= 1; index--)
         {
             Cache* cache = CacheRegistry.At(registry, index);

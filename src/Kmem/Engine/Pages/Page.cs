@@ -53,9 +53,11 @@ internal enum Mobility : byte
 /// </summary>
 /// <remarks>
 /// <code>
-///  0 Slot (8)                 slab pages: address of the cache's slot on CPU 0; else 0
+///  0 SlabLow (4)              slab pages: low half of the address of the slab
+///  4 ObjectUnits (4)          slab pages: objects × stride / 8: where the last object of the slab ends; else 0
 ///  8 StrideReciprocal (4)     slab pages: ceil(2^32 / (stride / 8))
-/// 12 ObjectUnits (4)          slab pages: objects × stride / 8: where the last object of the slab ends
+/// 12 CacheIndex (2)           slab pages: which cache; else 0
+/// 14 FrontEntry (2)           slab pages: the same where the cache has an entry in threads' fronts; else 0
 /// 16 Next (4)  Prev (4)       links of the list that the head is on, as page numbers; 0 ends a list
 /// 24 FreeObjects (2)          slab head: objects whose bit is set
 /// 26 PageInSlab (2)           slab pages: distance from the head in pages
@@ -64,7 +66,7 @@ internal enum Mobility : byte
 ///    or Stamp, Pages, SizeBytes  free blocks and runs: see <see cref="Payload"/>
 /// </code>
 /// Who guards it: the zone's lock while the block is free; the CPU's page list while it is listed; the cache's slab
-/// lock while it is a slab (Slot, StrideReciprocal and PageInSlab do not change while any object is out, so the
+/// lock while it is a slab (the first 16 bytes do not change while any object is out, so the
 /// free path reads them without a lock); its owner while it is a block or run.
 /// </remarks>
 [StructLayout(LayoutKind.Explicit, Size = SizeBytesOfDescriptor)]
@@ -79,13 +81,19 @@ internal unsafe struct Page
     public const int FreeWordsPerPage = FreeBitsPerPage / 64;
 
     [FieldOffset(0)]
-    public ulong Slot;
+    public uint SlabLow;
+
+    [FieldOffset(4)]
+    public uint ObjectUnits;
 
     [FieldOffset(8)]
     public uint StrideReciprocal;
 
     [FieldOffset(12)]
-    public uint ObjectUnits;
+    public ushort CacheIndex;
+
+    [FieldOffset(14)]
+    public ushort FrontEntry;
 
     [FieldOffset(16)]
     public uint Next;

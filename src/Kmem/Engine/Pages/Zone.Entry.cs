@@ -43,7 +43,7 @@ internal unsafe partial struct Zone
     /// <summary>Gives a block back. What its owner wrote to descriptors is undone but for the head's Kind: see the remarks on states.</summary>
     public static void FreeBlock(Zone* zone, Page* head, int cpu)
     {
-        Invariant.Holds(head->Kind is PageKind.Block or PageKind.SlabHead && head->Slot == 0);
+        Invariant.Holds(head->Kind is PageKind.Block or PageKind.SlabHead && head->CacheIndex == 0);
 
         // 1. The CPU's list.
         if (head->Order <= Order.ListedMax && PageLists.TryGive(zone, head, cpu))

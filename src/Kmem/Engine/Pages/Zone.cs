@@ -34,7 +34,7 @@ internal unsafe struct ZoneOptions
 /// <para><b>States of a head.</b> Free → (taken) Block or Run → (freed) Free; Free → Listed → Block → Listed → Free for small
 /// blocks that pass through a CPU's list; Free → Purging → Free while the OS takes the contents. The slab layer turns a
 /// Block into SlabHead and back. Pages that are not heads are None (or SlabTail), and an owner that has changed the
-/// descriptors of a block's other pages restores <c>Kind</c> None and <c>Slot</c> 0 in them before it frees the block. So the heads tile every
+/// descriptors of a block's other pages restores <c>Kind</c> None and <c>CacheIndex</c> 0 in them before it frees the block. So the heads tile every
 /// range from its base to its frontier.</para>
 /// <para><b>Equations</b>, checked by <see cref="Validate"/>:
 /// <c>free + listed + isolated + allocated == total</c> (pages); <c>purged &lt;= free</c>; free blocks are as large as can be:

@@ -26,11 +26,14 @@ internal enum LockRank
     /// <summary>Previous magazine and counters of one cache on one CPU: <c>CpuSlot</c>. Tried on the rungs, waited for by a drain.</summary>
     CpuSlot = 6,
 
-    /// <summary>The table of caches: <c>CacheRegistry</c>.</summary>
-    Registry = 7,
+    /// <summary>Taking rounds away from another thread: <c>ThreadFront</c>. The owner never takes it.</summary>
+    ThreadFront = 7,
+
+    /// <summary>The table of caches, and the array of fronts: <c>CacheRegistry</c>.</summary>
+    Registry = 8,
 
     /// <summary>One maintenance pass at a time: <c>Reaper</c>.</summary>
-    Reaper = 8,
+    Reaper = 9,
 }
 
 /// <summary>

@@ -33,6 +33,7 @@ internal static unsafe partial class RestartableSequence
         stubs->PopBulk = EmitPopBulk(&at);
         stubs->PushBulk = EmitPushBulk(&at);
         stubs->CurrentCpu = EmitCurrentCpu(&at);
+        stubs->Abandon = EmitAbandon(&at, area);
         Invariant.Check((nuint)(at.Next - code) <= CodeSizeBytes);
     }
 
@@ -247,41 +248,5 @@ internal static unsafe partial class RestartableSequence
         sequence->Descriptor[2] = (ulong)(sequence->End - sequence->Start);
         sequence->Descriptor[3] = (ulong)abort;
         return (nint)sequence->Entry;
-    }
-
-    /// <summary>Where the next byte goes.</summary>
-    private struct Code
-    {
-        public byte* Next;
-        public RestartableArea Area;
-
-        /// <summary>Appends the <paramref name="count"/> low bytes of <paramref name="bytes"/>, lowest first.</summary>
-        public void Put(uint bytes, int count)
-        {
-            for (int index = 0; index < count; index++)
-            {
-                *Next++ = (byte)(bytes >> (index * 8));
-            }
-        }
-
-        public void Align(nuint alignment)
-        {
-            while (!Address.IsAligned(Next, alignment))
-            {
-                *Next++ = 0xCC;
-            }
-        }
-    }
-
-    private struct Sequence
-    {
-        public ulong* Descriptor;
-        public byte* Entry;
-        public byte* Start;
-        public byte* End;
-        public int JumpCount;
-
-        /// <summary>Addresses of the displacements of jumps to the slow end.</summary>
-        public fixed ulong Jumps[8];
     }
 }

@@ -38,6 +38,9 @@ internal struct RestartableStubs
     public nint PopBulk;
     public nint PushBulk;
     public nint CurrentCpu;
+
+    /// <summary>Not a sequence: clears the words that its argument remembers, and marks it as abandoned. Runs when a thread ends, where no managed code can.</summary>
+    public nint Abandon;
 }
 
 /// <summary>Where glibc and the kernel keep what a sequence needs: offsets from the thread pointer.</summary>
@@ -51,6 +54,15 @@ internal struct RestartableArea
 
     /// <summary>CPU numbers from here on have no slots: the stubs answer "slow".</summary>
     public int CpuCount;
+
+    /// <summary>What <see cref="RestartableStubs.Abandon"/> writes, and where: distances from its argument; the second is below 128.</summary>
+    public int WindowsOffset;
+
+    public int WindowCount;
+
+    public int AbandonedOffset;
+
+    public int AbandonedValue;
 }
 
 /// <summary>

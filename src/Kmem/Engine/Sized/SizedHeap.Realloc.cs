@@ -33,7 +33,7 @@ internal unsafe partial struct SizedHeap
         }
 
         Page* page = Zone.PageOf(&heap->Zone, address);
-        if (page->Slot == 0 ? TryResizeRun(heap, page, sizeBytes) : sizeBytes <= usable && RoundUp(heap, sizeBytes) >= usable / 2)
+        if (page->CacheIndex == 0 ? TryResizeRun(heap, page, sizeBytes) : sizeBytes <= usable && RoundUp(heap, sizeBytes) >= usable / 2)
         {
             return address;
         }
@@ -43,7 +43,7 @@ internal unsafe partial struct SizedHeap
         {
             // A run can give its end back without any memory. An object stays as it was: told that it now has the smaller size,
             // its owner would free it with one that cannot be its class's.
-            return page->Slot == 0 && sizeBytes <= usable && TrySetRunLength(heap, page, sizeBytes) ? address : null;
+            return page->CacheIndex == 0 && sizeBytes <= usable && TrySetRunLength(heap, page, sizeBytes) ? address : null;
         }
 
         Memory.Copy(moved, address, sizeBytes < usable ? sizeBytes : usable);

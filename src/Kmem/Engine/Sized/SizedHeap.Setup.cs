@@ -44,7 +44,7 @@ internal unsafe partial struct SizedHeap
             return null;
         }
 
-        if (!CacheRegistry.Initialize(&heap->Registry, &heap->Os, &heap->Zone, definition->CpuCount, definition->Restartable)
+        if (!CacheRegistry.Initialize(&heap->Registry, &heap->Os, &heap->Zone, definition->CpuCount, definition->Restartable, definition->HasFronts)
             || !CreateClasses(heap))
         {
             Destroy(heap);

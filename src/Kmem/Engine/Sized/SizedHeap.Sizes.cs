@@ -41,9 +41,9 @@ internal unsafe partial struct SizedHeap
             return 0;
         }
 
-        if (page->Slot != 0)
+        if (page->CacheIndex != 0)
         {
-            Cache* cache = CacheRegistry.OfSlot(&heap->Registry, (nuint)page->Slot);
+            Cache* cache = CacheRegistry.At(&heap->Registry, page->CacheIndex);
             misuse = CheckObject(page, address, cache);
             return misuse != Misuse.None ? 0
                 : (cache->Flags & CacheFlags.SizeClass) != 0 ? cache->Slabs.Layout.StrideBytes

@@ -43,6 +43,9 @@ internal unsafe struct HeapDefinition
     public bool Growable;
     public int CpuCount;
     public bool Restartable;
+
+    /// <summary>Whether threads have fronts: for one heap of the process at most, whose fronts the face keeps.</summary>
+    public bool HasFronts;
     public SizeClassSet SizeClasses;
     public SlabRule SlabRule;
 }
@@ -169,9 +172,9 @@ internal unsafe partial struct SizedHeap
             return IsZeroSizePointer(address) ? Misuse.None : Misuse.ForeignPointer;
         }
 
-        if (page->Slot != 0)
+        if (page->CacheIndex != 0)
         {
-            Cache* cache = CacheRegistry.OfSlot(&heap->Registry, (nuint)page->Slot);
+            Cache* cache = CacheRegistry.At(&heap->Registry, page->CacheIndex);
             Misuse misuse = CheckObject(page, address, cache);
             return misuse != Misuse.None ? misuse : Cache.Free(cache, address) ? Misuse.None : Misuse.AlreadyFree;
         }
@@ -202,12 +205,12 @@ internal unsafe partial struct SizedHeap
             return Misuse.ForeignPointer;
         }
 
-        if (page->Slot == cache->Slot)
+        if (page->CacheIndex == cache->Index)
         {
             return CheckObject(page, address, cache);
         }
 
-        return page->Slot != 0 ? Misuse.WrongCache
+        return page->CacheIndex != 0 ? Misuse.WrongCache
             : IsRun(page, address) ? Misuse.WrongKind
             : NameMistake(heap, page, PageKind.Run);
     }

@@ -31,6 +31,21 @@ namespace Kmem.Engine.Slabs;
 // Two ends of the scale: d = 1 (objects of 8 bytes) has M = 0, which lets every x pass; a slab of one object has M = 1,
 // which lets only 0 pass.
 
+/// <summary>What a slab's pages say of the cache that it belongs to.</summary>
+internal readonly struct SlabOwner
+{
+    public readonly ushort CacheIndex;
+
+    /// <summary>The same where the cache has an entry in threads' fronts; else 0.</summary>
+    public readonly ushort FrontEntry;
+
+    public SlabOwner(int cacheIndex, bool hasFronts)
+    {
+        CacheIndex = (ushort)cacheIndex;
+        FrontEntry = hasFronts ? (ushort)cacheIndex : (ushort)0;
+    }
+}
+
 /// <summary>One slab: reading and changing the descriptors of its pages. The caller holds the lock of its lists.</summary>
 internal static unsafe class Slab
 {
@@ -39,7 +54,8 @@ internal static unsafe class Slab
     /// <summary>Distance of an address from the start of its slab in granules; huge when not a multiple of one.</summary>
     public static uint UnitsOf(Page* page, nuint address)
     {
-        uint offset = ((uint)address & ((uint)Address.PageSizeBytes - 1)) + ((uint)page->PageInSlab << Address.PageShift);
+        // Less than 2^32 apart: the low halves of both addresses suffice.
+        uint offset = (uint)address - page->SlabLow;
         return (offset >> GranuleShift) | (offset << (32 - GranuleShift));
     }
 
@@ -47,14 +63,16 @@ internal static unsafe class Slab
     public static bool IsObject(Page* page, nuint address)
     {
         uint units = UnitsOf(page, address);
-        return units < page->ObjectUnits && units * page->StrideReciprocal <= page->StrideReciprocal - 1;
+        return units < page->ObjectUnits && IsBoundary(page, units);
     }
+
+    /// <summary>Whether the stride divides a distance before the tail.</summary>
+    public static bool IsBoundary(Page* page, uint units) => units * page->StrideReciprocal <= page->StrideReciprocal - 1;
 
     /// <summary>Index of the object that contains an address of the slab before its tail.</summary>
     public static uint IndexOf(Page* page, nuint address)
     {
-        uint offset = ((uint)address & ((uint)Address.PageSizeBytes - 1)) + ((uint)page->PageInSlab << Address.PageShift);
-        uint units = offset >> GranuleShift;
+        uint units = ((uint)address - page->SlabLow) >> GranuleShift;
         return page->StrideReciprocal switch
         {
             0 => units,
@@ -66,13 +84,15 @@ internal static unsafe class Slab
     public static Page* HeadOf(Page* page) => page - page->PageInSlab;
 
     /// <summary>Fills the descriptors of a fresh block; all objects are free.</summary>
-    public static void Carve(Page* head, SlabLayout* layout, nuint slot, ulong* bitTable)
+    public static void Carve(Page* head, SlabLayout* layout, nuint slabAddress, SlabOwner owner, ulong* bitTable)
     {
         Invariant.Holds(head->Kind == PageKind.Block && head->Order == layout->Order);
         for (uint page = 0; page < (1u << layout->Order); page++)
         {
             Page* each = head + page;
-            each->Slot = slot;
+            each->SlabLow = (uint)slabAddress;
+            each->CacheIndex = owner.CacheIndex;
+            each->FrontEntry = owner.FrontEntry;
             each->StrideReciprocal = layout->StrideReciprocal;
             each->ObjectUnits = layout->ObjectUnits;
             each->PageInSlab = (ushort)page;
@@ -106,9 +126,11 @@ internal static unsafe class Slab
         for (uint page = 0; page < (1u << layout->Order); page++)
         {
             Page* each = head + page;
-            each->Slot = 0;
+            each->SlabLow = 0;
+            each->CacheIndex = 0;
             each->StrideReciprocal = 0;
             each->ObjectUnits = 0;
+            each->FrontEntry = 0;
             each->PageInSlab = 0;
 
             // The head speaks for the block at every moment: the page layer reads it while a slab comes or goes.
@@ -190,9 +212,11 @@ internal static unsafe class Slab
         for (uint page = 0; page < (1u << layout->Order); page++)
         {
             Page* each = head + page;
-            if (each->Slot != head->Slot
+            if (each->CacheIndex != head->CacheIndex
+                || each->SlabLow != head->SlabLow
                 || each->StrideReciprocal != layout->StrideReciprocal
                 || each->ObjectUnits != layout->ObjectUnits
+                || each->FrontEntry != head->FrontEntry
                 || each->PageInSlab != page
                 || each->Kind != (page == 0 ? PageKind.SlabHead : PageKind.SlabTail))
             {

@@ -84,7 +84,7 @@ internal unsafe partial struct SlabLists
                     return SlabListsFault.SlabOnWrongList;
                 }
 
-                if (head->Slot != lists->Slot)
+                if (head->CacheIndex != lists->Owner.CacheIndex)
                 {
                     return SlabListsFault.SlabOfAnotherCache;
                 }

@@ -30,8 +30,8 @@ internal unsafe partial struct SlabLists
     /// <summary>Never changes.</summary>
     public SlabLayout Layout;
 
-    /// <summary>The cache's slot on CPU 0, written into every page of its slabs. Never changes.</summary>
-    public nuint Slot;
+    /// <summary>Written into every page of its slabs. Never changes.</summary>
+    public SlabOwner Owner;
 
     /// <summary>Never changes.</summary>
     public Mobility Mobility;
@@ -75,12 +75,12 @@ internal unsafe partial struct SlabLists
     /// <summary>Pages of free bits beside the slabs.</summary>
     public readonly long BitTablePages => _bitTables.Pages;
 
-    public static void Initialize(SlabLists* lists, Zone* zone, SlabLayout layout, nuint slot, Mobility mobility)
+    public static void Initialize(SlabLists* lists, Zone* zone, SlabLayout layout, SlabOwner owner, Mobility mobility)
     {
         *lists = default;
         lists->PageZone = zone;
         lists->Layout = layout;
-        lists->Slot = slot;
+        lists->Owner = owner;
         lists->Mobility = mobility;
 
         // The kernel keeps 5 to 10 slabs by size; large ones are bounded by bytes.
@@ -113,7 +113,7 @@ internal unsafe partial struct SlabLists
         for (int index = 0; index < count; index++)
         {
             Page* page = Zone.PageOf(lists->PageZone, (void*)objects[index]);
-            bool isOurs = page != null && page->Slot == lists->Slot && Slab.IsObject(page, objects[index]);
+            bool isOurs = page != null && page->CacheIndex == lists->Owner.CacheIndex && Slab.IsObject(page, objects[index]);
             Page* head = isOurs ? Slab.HeadOf(page) : null;
             if (isOurs && head != current)
             {
@@ -220,17 +220,18 @@ internal unsafe partial struct SlabLists
 
     private static int InsertSlab(SlabLists* lists, Page* head, ulong* table, Page* tablePage, nuint* objects, int count)
     {
+        nuint address = (nuint)Zone.AddressOf(lists->PageZone, head);
         if (tablePage == null)
         {
             // Nobody else knows the block yet: no lock is needed to write its descriptors.
-            Slab.Carve(head, &lists->Layout, lists->Slot, table);
+            Slab.Carve(head, &lists->Layout, address, lists->Owner, table);
         }
 
         RankedLock.Enter(&lists->Lock, LockRank.Slabs);
         if (tablePage != null)
         {
             BitTables.AddPage(&lists->_bitTables, tablePage, Zone.AddressOf(lists->PageZone, tablePage), lists->Layout.Order);
-            Slab.Carve(head, &lists->Layout, lists->Slot, BitTables.TryTake(&lists->_bitTables));
+            Slab.Carve(head, &lists->Layout, address, lists->Owner, BitTables.TryTake(&lists->_bitTables));
         }
 
         lists->SlabsCreated++;

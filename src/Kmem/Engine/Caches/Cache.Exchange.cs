@@ -1,0 +1,120 @@
+using Kmem.Engine.Primitives;
+using Kmem.Engine.Slabs;
+
+namespace Kmem.Engine.Caches;
+
+/// <summary>What the rungs share: entering a CPU's slot, changing its magazines, and emptying one. See the theory in <c>Cache.cs</c>.</summary>
+internal unsafe partial struct Cache
+{
+    /// <summary>The current CPU's slot with its lock held; null for the direct route: no magazines, no slots for the CPU, or somebody is there.</summary>
+    private static CpuSlot* TryEnterSlot(Cache* cache, out int cpu)
+    {
+        cpu = CacheRegistry.CurrentCpu(cache->Registry);
+        if (cache->Capacity == 0 || (uint)cpu >= (uint)cache->Registry->CpuCount)
+        {
+            cpu = 0;
+            return null;
+        }
+
+        CpuSlot* slot = CpuSlotOf(cache, cpu);
+        return RankedLock.TryEnter(&slot->Lock, LockRank.CpuSlot) ? slot : null;
+    }
+
+    private static bool IsOnTop(SlotWord word, void* round) => word.Rounds != 0 && word.Top == (nuint)round;
+
+    /// <summary>
+    /// Loads a magazine with rounds in place of an empty one, which becomes previous unless that still has <paramref name="keep"/>; if the thread moved
+    /// or somebody loaded rounds meanwhile, the magazine becomes previous itself.
+    /// </summary>
+    private static void LoadForAllocate(Cache* cache, CpuSlot* slot, int cpu, SlotWord word, SlotWord keep)
+    {
+        Invariant.Holds(RankedLock.IsHeld(&slot->Lock) && keep.Rounds == 0);
+        SlotWord loaded = new(Atomic.Load(WordOf(cache, cpu)));
+        Magazine* displaced;
+        if (loaded.Value != SlotWord.Busy && loaded.Rounds == 0 && TryLoad(cache, cpu, loaded, word))
+        {
+            slot->Previous = keep.Value;
+            displaced = loaded.Magazine;
+        }
+        else
+        {
+            slot->Previous = word.Value;
+            displaced = keep.Magazine;
+        }
+
+        if (displaced != null)
+        {
+            KeepEmpty(cache, slot, displaced);
+        }
+    }
+
+    /// <summary>Loads a magazine with room in place of a full one, which becomes previous; else it becomes previous itself, which is absent or was taken from there.</summary>
+    private static void LoadForFree(Cache* cache, CpuSlot* slot, int cpu, SlotWord word)
+    {
+        Invariant.Holds(RankedLock.IsHeld(&slot->Lock));
+        SlotWord loaded = new(Atomic.Load(WordOf(cache, cpu)));
+        bool wanted = loaded.Value != SlotWord.Busy && !loaded.HasRoom;
+        slot->Previous = wanted && TryLoad(cache, cpu, loaded, word) ? loaded.Value : word.Value;
+    }
+
+    private static bool TryLoad(Cache* cache, int cpu, SlotWord expected, SlotWord word) => cache->Registry->Restartable
+        ? RestartableSequence.Exchange(cache->Slot, cpu, expected.Value, word.Value)
+        : Atomic.CompareExchange(WordOf(cache, cpu), expected.Value, word.Value);
+
+    /// <summary>An empty magazine of the present capacity from the depot, or a new one; null when memory is out.</summary>
+    public static Magazine* TakeEmpty(Cache* cache, int cpu)
+    {
+        Magazine* magazine = Depot.TakeEmpty(&cache->Depot);
+        if (magazine != null && magazine->Capacity != cache->Capacity)
+        {
+            CacheRegistry.FreeMagazine(cache->Registry, magazine, cpu);
+            magazine = null;
+        }
+
+        return magazine != null ? magazine : CacheRegistry.AllocateMagazine(cache->Registry, cache->Capacity, cpu);
+    }
+
+    /// <summary>An empty magazine that nobody needs now: previous if there is none, else to the depot.</summary>
+    private static void KeepEmpty(Cache* cache, CpuSlot* slot, Magazine* magazine)
+    {
+        if (slot->Previous == SlotWord.None)
+        {
+            slot->Previous = new SlotWord(magazine, 0).Value;
+        }
+        else
+        {
+            Depot.PutEmpty(&cache->Depot, magazine);
+        }
+    }
+
+    /// <summary>Destroys rounds and puts them back into their slabs. No lock of the cache is held.</summary>
+    public static void Flush(Cache* cache, Magazine* magazine, int rounds, int cpu)
+    {
+        nuint* objects = Magazine.RoundsOf(magazine);
+        if (cache->Destructor != null)
+        {
+            for (int index = 0; index < rounds; index++)
+            {
+                cache->Destructor((void*)objects[index], cache->Context);
+            }
+        }
+
+        SlabFault fault = default;
+        SlabLists.ReturnObjects(&cache->Slabs, objects, rounds, cpu, &fault);
+        if (fault.Count != 0)
+        {
+            CacheRegistry.NoteDoubleFree(cache->Registry, cache, fault);
+        }
+    }
+
+    /// <summary>Counts a visit below the previous magazine; many of them ask for larger magazines.</summary>
+    public static void Visit(Cache* cache)
+    {
+        if (++cache->Visits >= MagazineSizing.VisitsToGrow)
+        {
+            cache->Visits = 0;
+            int larger = MagazineSizing.Larger(cache->Capacity);
+            cache->Capacity = larger < cache->CapacityMost ? larger : cache->CapacityMost;
+        }
+    }
+}

@@ -1,0 +1,219 @@
+using Kmem.Engine.Primitives;
+using Kmem.Engine.Slabs;
+
+namespace Kmem.Engine.Caches;
+
+/// <summary>How the owner changes magazines when the loaded one is empty or full. See the theory in <c>ThreadFront.cs</c>.</summary>
+internal unsafe partial struct ThreadFront
+{
+    /// <summary>
+    /// Rung 0 after the inlined pop found nothing: the thread's previous magazine, the CPU's loaded one, one from the depot, or an
+    /// empty one filled from the slabs is loaded. 0: none has rounds, or somebody is emptying this front.
+    /// </summary>
+    public static nuint AllocateSlow(ThreadFront* front, Cache* cache)
+    {
+        if (!RankedLock.TryEnter(&front->Lock, LockRank.ThreadFront))
+        {
+            return 0;
+        }
+
+        nuint* entry = EntryOf(front, cache);
+        nuint* top = (nuint*)Atomic.Load(entry);
+        if (top[-1] == 0)
+        {
+            Magazine* empty = (nuint)top == Without(cache) ? null : Magazine.OfRounds(top);
+            SlotWord word = TakeRounds(front, cache, empty);
+            if (word.HasMagazine)
+            {
+                top = Magazine.RoundsOf(word.Magazine) + word.Rounds;
+            }
+        }
+
+        nuint round = top[-1];
+        if (round != 0)
+        {
+            Atomic.Store(entry, (nuint)(top - 1));
+        }
+
+        RankedLock.Exit(&front->Lock, LockRank.ThreadFront);
+        return round;
+    }
+
+    /// <summary>
+    /// Rung 0 after the inlined push found no room: a magazine with room is loaded, and the full one is previous or goes to the CPU or the
+    /// depot. False: the round is on top already (<paramref name="isTwice"/>), memory is out, or somebody is emptying this front.
+    /// </summary>
+    public static bool FreeSlow(ThreadFront* front, Cache* cache, void* round, out bool isTwice)
+    {
+        isTwice = false;
+        if (!RankedLock.TryEnter(&front->Lock, LockRank.ThreadFront))
+        {
+            return false;
+        }
+
+        Magazine* surplus = null;
+        nuint* entry = EntryOf(front, cache);
+        nuint* top = (nuint*)Atomic.Load(entry);
+        isTwice = top[-1] == (nuint)round;
+        if (Magazine.IsEnd(*top) && !isTwice)
+        {
+            SlotWord full = (nuint)top == Without(cache) ? new SlotWord(SlotWord.None) : new SlotWord(Magazine.OfEnd(top), Magazine.CapacityOfEnd(*top));
+            SlotWord word = TakeRoom(front, cache, full, &surplus);
+            if (word.HasMagazine)
+            {
+                top = Magazine.RoundsOf(word.Magazine) + word.Rounds;
+            }
+        }
+
+        bool fits = !Magazine.IsEnd(*top) && !isTwice;
+        if (fits)
+        {
+            *top = (nuint)round;
+            Atomic.Store(entry, (nuint)(top + 1));
+        }
+
+        RankedLock.Exit(&front->Lock, LockRank.ThreadFront);
+
+        // The depot has enough: outside the lock, since destructors run.
+        if (surplus != null)
+        {
+            Cache.Flush(cache, surplus, surplus->Rounds, 0);
+            Depot.PutEmpty(&cache->Depot, surplus);
+        }
+
+        return fits;
+    }
+
+    /// <summary>A magazine with rounds in place of an empty one, if there was one. None: then that is still the loaded one.</summary>
+    private static SlotWord TakeRounds(ThreadFront* front, Cache* cache, Magazine* empty)
+    {
+        ulong* previous = PreviousOf(front, cache);
+        SlotWord kept = new(*previous);
+        SlotWord instead = empty == null ? new SlotWord(SlotWord.None) : new SlotWord(empty, 0);
+        if (kept.Rounds != 0)
+        {
+            *previous = instead.Value;
+            return kept;
+        }
+
+        SlotWord word = ExchangeWithCpu(cache, wantsRounds: true, instead);
+        if (word.HasMagazine)
+        {
+            return word;
+        }
+
+        Cache.Visit(cache);
+        Magazine* magazine = Depot.TakeFull(&cache->Depot);
+        if (magazine != null)
+        {
+            _ = Atomic.Add(&cache->FrontsFromDepot, 1);
+            KeepEmpty(cache, previous, empty);
+            return new SlotWord(magazine, magazine->Rounds);
+        }
+
+        return cache->Constructor == null ? FillFromSlabs(cache, previous, empty) : new SlotWord(SlotWord.None);
+    }
+
+    /// <summary>An empty magazine filled with objects from the slabs: the one in hand if it has the present capacity.</summary>
+    private static SlotWord FillFromSlabs(Cache* cache, ulong* previous, Magazine* empty)
+    {
+        Magazine* magazine = empty != null && empty->Capacity == cache->Capacity ? empty : Cache.TakeEmpty(cache, 0);
+        int rounds = magazine == null ? 0 : SlabLists.TakeObjects(&cache->Slabs, Magazine.RoundsOf(magazine), magazine->Capacity, 0);
+        if (magazine != empty && magazine != null)
+        {
+            KeepEmpty(cache, previous, rounds != 0 ? empty : magazine);
+        }
+
+        _ = Atomic.Add(&cache->FrontsFromSlabs, rounds != 0 ? 1 : 0);
+        return rounds != 0 ? new SlotWord(magazine, rounds) : new SlotWord(SlotWord.None);
+    }
+
+    /// <summary>A magazine with room in place of a full one, if there was one; what nobody has room for is <paramref name="surplus"/>. None: memory is out.</summary>
+    private static SlotWord TakeRoom(ThreadFront* front, Cache* cache, SlotWord full, Magazine** surplus)
+    {
+        ulong* previous = PreviousOf(front, cache);
+        SlotWord kept = new(*previous);
+        if (kept.HasRoom)
+        {
+            *previous = full.Value;
+            return kept;
+        }
+
+        if (full.HasMagazine)
+        {
+            SlotWord word = ExchangeWithCpu(cache, wantsRounds: false, full);
+            if (word.HasMagazine)
+            {
+                return word;
+            }
+        }
+
+        Magazine* empty = Cache.TakeEmpty(cache, 0);
+        if (empty == null)
+        {
+            return new SlotWord(SlotWord.None);
+        }
+
+        if (kept.HasMagazine)
+        {
+            Cache.Visit(cache);
+            if (Depot.TryPutFull(&cache->Depot, kept.Magazine, kept.Rounds))
+            {
+                _ = Atomic.Add(&cache->FrontsToDepot, 1);
+            }
+            else
+            {
+                _ = Atomic.Add(&cache->FrontsToSlabs, 1);
+                kept.Magazine->Rounds = (ushort)kept.Rounds;
+                *surplus = kept.Magazine;
+            }
+        }
+
+        *previous = full.Value;
+        return new SlotWord(empty, 0);
+    }
+
+    /// <summary>
+    /// The CPU's loaded magazine in exchange for another, if it has rounds, or if it is empty, as wanted. None: it is not as wanted, or the
+    /// thread moved.
+    /// </summary>
+    private static SlotWord ExchangeWithCpu(Cache* cache, bool wantsRounds, SlotWord instead)
+    {
+        int cpu = RestartableSequence.CurrentCpu();
+        if ((uint)cpu < (uint)cache->Registry->CpuCount)
+        {
+            SlotWord word = new(Atomic.Load(Cache.WordOf(cache, cpu)));
+            if (word.HasMagazine && word.Rounds != 0 == wantsRounds && RestartableSequence.Exchange(cache->Slot, cpu, word.Value, instead.Value))
+            {
+                return word;
+            }
+        }
+
+        return new SlotWord(SlotWord.None);
+    }
+
+    /// <summary>An empty magazine that nobody needs now: previous if there is none, else to the depot.</summary>
+    private static void KeepEmpty(Cache* cache, ulong* previous, Magazine* empty)
+    {
+        if (empty == null)
+        {
+            return;
+        }
+
+        if (*previous == SlotWord.None)
+        {
+            *previous = new SlotWord(empty, 0).Value;
+        }
+        else
+        {
+            Depot.PutEmpty(&cache->Depot, empty);
+        }
+    }
+
+    private static nuint* EntryOf(ThreadFront* front, Cache* cache) => (nuint*)((byte*)front + cache->FrontOffset);
+
+    private static ulong* PreviousOf(ThreadFront* front, Cache* cache) => (ulong*)((byte*)front + PreviousOffset - EntriesOffset + cache->FrontOffset);
+
+    /// <summary>What an entry without a magazine points to.</summary>
+    private static nuint Without(Cache* cache) => ThreadFronts.EmptyTop(cache->Registry);
+}
