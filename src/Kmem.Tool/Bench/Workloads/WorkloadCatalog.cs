@@ -27,6 +27,11 @@ internal static class WorkloadCatalog
         new RingWorkload(),
         new AwaitWorkload(),
         new ShortThreadsWorkload(),
+        new ManyCachesWorkload(),
+        new ReallocWorkload(),
+        new LargeWorkload(),
+        new ReleaseWorkload(),
+        new ReplayWorkload(),
     ];
 
     /// <summary>Those whose names are given or match a name with a star at its end; all where none is given.</summary>
