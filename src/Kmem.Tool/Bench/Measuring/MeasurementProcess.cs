@@ -56,7 +56,8 @@ internal static class MeasurementProcess
 
         if (process.ExitCode != 0)
         {
-            return (null, $"{EndOf(process.ExitCode)}: {ReasonOf(error.Result)}");
+            string? reason = ReasonOf(error.Result);
+            return (null, reason == null ? EndOf(process.ExitCode) : $"{EndOf(process.ExitCode)}: {reason}");
         }
 
         try
@@ -75,10 +76,10 @@ internal static class MeasurementProcess
         : $"exit code {exitCode}";
 
     /// <summary>The first line that says anything: not the frame that the runtime prints around the message of a fatal error.</summary>
-    private static string ReasonOf(string error) => error
+    private static string? ReasonOf(string error) => error
         .Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
         .Select(static line => s_frames.FirstOrDefault(line.StartsWith) is { } frame ? line[frame.Length..].Trim() : line)
-        .FirstOrDefault(static line => line.Length > 0) ?? "no word";
+        .FirstOrDefault(static line => line.Length > 0);
 
     private static ProcessStartInfo StartOfThisProgram()
     {

@@ -34,6 +34,11 @@ internal static class Measurer
             // The allocator's failing, not the tool's: its text is all that there is to say.
             throw new ToolException(exception.Message, exception);
         }
+        catch (NullReferenceException exception)
+        {
+            // Not looked for after each allocation, which would be in the time: the first write to no memory ends here.
+            throw new ToolException("the allocator handed out no memory", exception);
+        }
     }
 
     private static Measurement MeasureOnce(MeasurementOrder order, Func<WorkloadSettings, WorkloadRun> start)
