@@ -70,7 +70,7 @@ internal static class AllocatorCatalog
         };
     }
 
-    /// <summary>Those named, all where none is; an error for a name that nobody has or that two have.</summary>
+    /// <summary>Those named, in the order in which they are named; all where none is. An error for a name that nobody has or that two have.</summary>
     public static IReadOnlyList<AllocatorSpec> Select(IReadOnlyList<string> names, IEnumerable<AllocatorSpec> peers)
     {
         List<AllocatorSpec> all = [.. BuiltIn, .. peers];
@@ -80,16 +80,11 @@ internal static class AllocatorCatalog
             throw new ToolException($"two allocators are named '{twice}'");
         }
 
-        foreach (string name in names)
-        {
-            if (!all.Exists(each => each.Name.Equals(name, StringComparison.OrdinalIgnoreCase)))
-            {
-                throw new ToolException($"no allocator is named '{name}'; there are {string.Join(", ", all.Select(static each => each.Name))}");
-            }
-        }
-
-        return names.Count == 0 ? all : [.. all.Where(each => names.Contains(each.Name, StringComparer.OrdinalIgnoreCase))];
+        return names.Count == 0 ? all : [.. names.Select(name => Find(all, name)).Distinct()];
     }
+
+    private static AllocatorSpec Find(List<AllocatorSpec> all, string name) => all.Find(each => each.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
+        ?? throw new ToolException($"no allocator is named '{name}'; there are {string.Join(", ", all.Select(static each => each.Name))}");
 
     private static (string Name, string Value) Split(string argument, string option, string form)
     {

@@ -90,7 +90,9 @@ internal static class ManagedPeer
         ILGenerator code = method.GetILGenerator();
         if (target == null)
         {
-            code.ThrowException(typeof(NotSupportedException));
+            code.Emit(OpCodes.Ldstr, $"the peer has no method like {name} of pointers and numbers");
+            code.Emit(OpCodes.Newobj, typeof(NotSupportedException).GetConstructor([typeof(string)])!);
+            code.Emit(OpCodes.Throw);
         }
         else
         {

@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Diagnostics;
 using System.Linq;
+using System.Runtime.ExceptionServices;
 using System.Threading;
 using Kmem.Tool.Bench.Workloads;
 
@@ -67,7 +68,8 @@ internal sealed class Crew : IDisposable
         _barrier.SignalAndWait();
         if (_workers.Select(static worker => worker.Failure).FirstOrDefault(static failure => failure != null) is { } first)
         {
-            throw new InvalidOperationException(first.Message, first);
+            // With its own type: what the user can mend is told from what nobody expected by it.
+            ExceptionDispatchInfo.Throw(first);
         }
     }
 
@@ -151,13 +153,18 @@ internal sealed class Crew : IDisposable
         private static WorkerResult Rounds(WorkloadRun run, double seconds, int roundsLeast)
         {
             List<double> rounds = [];
-            ulong hash = 0;
+            ulong? known = null;
             long began = Stopwatch.GetTimestamp();
             long end = began + (long)(seconds * Stopwatch.Frequency);
             long now = began;
             while (now < end || rounds.Count < roundsLeast)
             {
-                hash = run.Round();
+                ulong hash = run.Round();
+                if (hash != (known ??= hash))
+                {
+                    throw new DamagedBlockException(known.Value, hash);
+                }
+
                 long after = Stopwatch.GetTimestamp();
                 rounds.Add((after - now) * 1e9 / Stopwatch.Frequency / run.Operations);
                 now = after;
@@ -165,7 +172,7 @@ internal sealed class Crew : IDisposable
 
             double mean = rounds.Average();
             rounds.Sort();
-            return new WorkerResult(rounds.Count * run.Operations, rounds[rounds.Count / 2], mean, hash);
+            return new WorkerResult(rounds.Count * run.Operations, rounds[rounds.Count / 2], mean, known ?? 0);
         }
 
         private static LatencyRecorder TimedRounds(WorkloadRun run, double seconds)

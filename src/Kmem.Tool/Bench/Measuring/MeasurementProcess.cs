@@ -16,6 +16,10 @@ internal static class MeasurementProcess
     /// <summary>The hidden command that <see cref="Measurer"/> stands behind.</summary>
     public const string CommandName = "bench-measure";
 
+    private const int SignalledExitCode = 128;
+    private const int SignalMax = 64;
+
+    private static readonly string[] s_frames = ["Process terminated.", "Unhandled exception.", "Fatal error.", "kmem: "];
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(3);
 
     /// <summary>The measurement, or why there is none.</summary>
@@ -52,8 +56,8 @@ internal static class MeasurementProcess
 
         if (process.ExitCode != 0)
         {
-            string reason = error.Result.Split('\n', StringSplitOptions.RemoveEmptyEntries).FirstOrDefault() ?? "no word";
-            return (null, $"exit code {process.ExitCode}: {reason.Trim()}");
+            string? reason = ReasonOf(error.Result);
+            return (null, reason == null ? EndOf(process.ExitCode) : $"{EndOf(process.ExitCode)}: {reason}");
         }
 
         try
@@ -65,6 +69,17 @@ internal static class MeasurementProcess
             return (null, "ended without a measurement");
         }
     }
+
+    /// <summary>The runtime gives 128 and the signal for a process that was ended by one, as shells do.</summary>
+    private static string EndOf(int exitCode) => exitCode is > SignalledExitCode and <= SignalledExitCode + SignalMax
+        ? $"ended by signal {exitCode - SignalledExitCode}"
+        : $"exit code {exitCode}";
+
+    /// <summary>The first line that says anything: not the frame that the runtime prints around the message of a fatal error.</summary>
+    private static string? ReasonOf(string error) => error
+        .Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+        .Select(static line => s_frames.FirstOrDefault(line.StartsWith) is { } frame ? line[frame.Length..].Trim() : line)
+        .FirstOrDefault(static line => line.Length > 0);
 
     private static ProcessStartInfo StartOfThisProgram()
     {

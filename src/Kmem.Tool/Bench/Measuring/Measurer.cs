@@ -6,6 +6,7 @@ using System.Linq;
 using System.Threading;
 using Kmem.Tool.Bench.Report;
 using Kmem.Tool.Bench.Workloads;
+using Kmem.Tool.Hosting;
 
 namespace Kmem.Tool.Bench.Measuring;
 
@@ -24,16 +25,29 @@ internal static class Measurer
     {
         Workload workload = WorkloadCatalog.Select([order.Workload])[0];
         Func<WorkloadSettings, WorkloadRun> start = order.Allocator.Bind(workload);
-        long baseline = ProcessMemory.RssBytes();
-        ProcessMemory.ResetPeak();
-        return workload.IsOnce ? MeasureOnce(order, start, baseline) : MeasureRounds(order, workload, start, baseline);
+        try
+        {
+            return workload.IsOnce ? MeasureOnce(order, start) : MeasureRounds(order, workload, start);
+        }
+        catch (Exception exception) when (exception is NotSupportedException or DamagedBlockException)
+        {
+            // The allocator's failing, not the tool's: its text is all that there is to say.
+            throw new ToolException(exception.Message, exception);
+        }
+        catch (NullReferenceException exception)
+        {
+            // Not looked for after each allocation, which would be in the time: the first write to no memory ends here.
+            throw new ToolException("the allocator handed out no memory", exception);
+        }
     }
 
-    private static Measurement MeasureOnce(MeasurementOrder order, Func<WorkloadSettings, WorkloadRun> start, long baseline)
+    private static Measurement MeasureOnce(MeasurementOrder order, Func<WorkloadSettings, WorkloadRun> start)
     {
-        using MemoryWatch watch = new(baseline);
+        using MemoryWatch watch = new();
         WorkloadSettings settings = new() { Threads = order.Threads, Memory = watch, Trace = order.Trace };
         using WorkloadRun run = start(settings);
+        long baseline = MemoryBaseline();
+        watch.Begin(baseline);
         long faults = ProcessMemory.MinorFaults();
         long began = Stopwatch.GetTimestamp();
         ulong hash = run.Round();
@@ -58,11 +72,11 @@ internal static class Measurer
         };
     }
 
-    private static Measurement MeasureRounds(MeasurementOrder order, Workload workload, Func<WorkloadSettings, WorkloadRun> start, long baseline)
+    private static Measurement MeasureRounds(MeasurementOrder order, Workload workload, Func<WorkloadSettings, WorkloadRun> start)
     {
-        bool isIndependent = workload.Threads == WorkloadThreads.Independent;
-        int runs = isIndependent ? order.Threads : 1;
-        using Crew crew = new(runs, index => start(new WorkloadSettings { Threads = order.Threads, Index = index, Trace = order.Trace }));
+        long baseline = MemoryBaseline();
+        using Crew crew = new(workload.Threads == WorkloadThreads.Independent ? order.Threads : 1, index => start(new WorkloadSettings { Threads = order.Threads, Index = index, Trace = order.Trace }));
+        baseline = workload.StartAllocates ? baseline : MemoryBaseline();
         crew.Run(WarmUpSeconds, RoundsLeast);
         KmemCounters counters = KmemCounters.Start(order.Allocator.Family);
         long faults = ProcessMemory.MinorFaults();
@@ -73,11 +87,13 @@ internal static class Measurer
         long peakRss = ProcessMemory.PeakRssBytes() - baseline;
         LatencyRecorder? latency = workload.HasLatency ? crew.RunTimed(Math.Min(order.Seconds, LatencySecondsMax)) : null;
 
+        // A team's round is one for all its threads, each of which does its part of the operations in the whole of the time.
+        int teamThreads = workload.Threads == WorkloadThreads.Team ? order.Threads : 1;
         double perSecond = results.Sum(static result => 1e9 / result.MedianNanoseconds);
         return new Measurement
         {
-            NanosecondsPerOperation = results.Count * 1e9 / perSecond,
-            MeanNanosecondsPerOperation = results.Average(static result => result.MeanNanoseconds),
+            NanosecondsPerOperation = teamThreads * results.Count * 1e9 / perSecond,
+            MeanNanosecondsPerOperation = teamThreads * results.Average(static result => result.MeanNanoseconds),
             OperationsPerSecond = perSecond,
             Operations = operations,
             Hash = HashText(results.Aggregate(0ul, static (sum, result) => sum + result.Hash)),
@@ -87,6 +103,13 @@ internal static class Measurer
             PageFaults = faults,
             Figures = figures.Count == 0 ? null : figures,
         };
+    }
+
+    /// <summary>What is resident now; the peak starts again from it.</summary>
+    private static long MemoryBaseline()
+    {
+        ProcessMemory.ResetPeak();
+        return ProcessMemory.RssBytes();
     }
 
     private static string HashText(ulong hash) => hash.ToString("x16", CultureInfo.InvariantCulture);

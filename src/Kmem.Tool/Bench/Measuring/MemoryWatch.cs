@@ -11,17 +11,20 @@ internal sealed class MemoryWatch : IDisposable
 {
     private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(50);
 
-    private readonly long _baselineBytes;
-    private readonly long _start = Stopwatch.GetTimestamp();
     private readonly List<MemoryPoint> _points = [];
     private readonly ManualResetEventSlim _stopped = new(false);
     private readonly Thread _thread;
+    private long _baselineBytes;
+    private long _start;
     private long _requestedBytes;
 
-    public MemoryWatch(long baselineBytes)
+    public MemoryWatch() => _thread = new Thread(Watch) { IsBackground = true, Name = "memory watch" };
+
+    /// <summary>Watches from now on: what is resident beyond the baseline is the workload's.</summary>
+    public void Begin(long baselineBytes)
     {
         _baselineBytes = baselineBytes;
-        _thread = new Thread(Watch) { IsBackground = true, Name = "memory watch" };
+        _start = Stopwatch.GetTimestamp();
         _thread.Start();
     }
 
@@ -32,7 +35,7 @@ internal sealed class MemoryWatch : IDisposable
         set => Volatile.Write(ref _requestedBytes, value);
     }
 
-    /// <summary>Growth of resident memory since before the workload.</summary>
+    /// <summary>Growth of resident memory since <see cref="Begin"/>.</summary>
     public long RssBytes => ProcessMemory.RssBytes() - _baselineBytes;
 
     /// <summary>Ends the watch and gives what it saw.</summary>

@@ -41,6 +41,12 @@ internal abstract class Workload
     /// <summary>Whether it is run once, from a cold start, and followed by its memory.</summary>
     public virtual bool IsOnce => false;
 
+    /// <summary>
+    /// Whether objects are allocated before the first round. Where none is, the growth of memory is counted from after the start,
+    /// without the tables that the workload made for itself.
+    /// </summary>
+    public virtual bool StartAllocates => true;
+
     /// <summary>Prepares a run for an allocator.</summary>
     public abstract WorkloadRun Start<TAllocator, TBlock>(WorkloadSettings settings)
         where TAllocator : struct, IAllocator<TBlock>

@@ -22,6 +22,16 @@ internal static class WorkloadCatalog
         new BatchWorkload(100_000, BatchOrder.Shuffled),
         new RandomSlotWorkload(10_000),
         new RandomSlotWorkload(1_000_000),
+        new LarsonWorkload(),
+        new ProducerConsumerWorkload(),
+        new RingWorkload(),
+        new AwaitWorkload(),
+        new ShortThreadsWorkload(),
+        new ManyCachesWorkload(),
+        new ReallocWorkload(),
+        new LargeWorkload(),
+        new ReleaseWorkload(),
+        new ReplayWorkload(),
     ];
 
     /// <summary>Those whose names are given or match a name with a star at its end; all where none is given.</summary>

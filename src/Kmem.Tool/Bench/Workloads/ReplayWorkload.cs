@@ -1,0 +1,80 @@
+using System.IO;
+using Kmem.Tool.Bench.Allocators;
+using Kmem.Tool.Hosting;
+
+namespace Kmem.Tool.Bench.Workloads;
+
+/// <summary>
+/// What a kernel asked its slab allocator for: sizes, lives and bursts as they were. Caches of the kernel are types, and a size is a size; what the
+/// trace leaves allocated is freed at the end of each round.
+/// </summary>
+internal sealed class ReplayWorkload : Workload
+{
+    /// <summary>In a checkout of the repository, seen from its root.</summary>
+    private const string DefaultTrace = "traces/linux-6.18-filesystem.ftrace.gz";
+
+    public override string Name => "replay";
+
+    public override string Summary => "Replays the slab events of a Linux kernel trace in one thread: kmalloc by size, named caches as types.";
+
+    public override WorkloadThreads Threads => WorkloadThreads.Fixed;
+
+    public override bool StartAllocates => false;
+
+    public override WorkloadRun Start<TAllocator, TBlock>(WorkloadSettings settings)
+    {
+        string? trace = settings.Trace ?? (File.Exists(DefaultTrace) ? DefaultTrace : null);
+        return trace != null
+            ? new Replay<TAllocator, TBlock>(ReplayScript.Read(trace))
+            : throw new ToolException($"there is no trace to replay: name one with --trace FILE ('{DefaultTrace}' is not here)");
+    }
+
+    private sealed class Replay<TAllocator, TBlock> : WorkloadRun
+        where TAllocator : struct, IAllocator<TBlock>
+        where TBlock : struct, IBlock
+    {
+        private readonly ReplayScript _script;
+        private readonly TBlock[] _slots;
+
+        public Replay(ReplayScript script)
+        {
+            _script = script;
+            _slots = new TBlock[script.Slots];
+            TypeDefinitions<TAllocator, TBlock>.DefineOnce(script.TypeSizes);
+        }
+
+        /// <summary>Every object is freed in its round: a pair is an allocation of the trace and its free.</summary>
+        public override long Operations => _script.Events.Length / 2;
+
+        public override long PeakBytes => _script.PeakBytes;
+
+        public override ulong Round()
+        {
+            ulong hash = 0;
+            foreach (ScriptEvent each in _script.Events)
+            {
+                ref TBlock slot = ref _slots[each.Slot];
+                if (each.SizeBytes != 0)
+                {
+                    slot = each.Type < 0 ? TAllocator.Alloc(each.SizeBytes) : TAllocator.AllocTyped(each.Type, each.SizeBytes);
+                    slot.Write((ulong)each.SizeBytes);
+                    continue;
+                }
+
+                hash += slot.Read();
+                if (each.Type < 0)
+                {
+                    TAllocator.Free(slot);
+                }
+                else
+                {
+                    TAllocator.FreeTyped(each.Type, slot);
+                }
+
+                slot = default;
+            }
+
+            return hash;
+        }
+    }
+}
