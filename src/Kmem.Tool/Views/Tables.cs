@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Linq;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
@@ -48,7 +49,7 @@ internal sealed class Tables
             {
                 Alignment = isText ? Justify.Left : Justify.Right,
                 NoWrap = true,
-                Padding = new Padding(0, 0, width < NarrowWidth ? 1 : 2, 0),
+                Padding = new Padding(0, 0, GapOf(width), 0),
             });
         }
 
@@ -95,6 +96,12 @@ internal sealed class Tables
 
     /// <summary>Writes the table as it is.</summary>
     public void Write(IAnsiConsole console) => console.Write(_table);
+
+    /// <summary>Whether columns, given with their headers, have room on the console beside each other. Where they have none, cells wrap at their spaces.</summary>
+    public static bool Fits(IAnsiConsole console, IReadOnlyCollection<string[]> columns) =>
+        columns.Sum(static column => column.Max(static cell => cell.Length)) + (GapOf(console.Profile.Width) * (columns.Count - 1)) <= console.Profile.Width;
+
+    private static int GapOf(int width) => width < NarrowWidth ? 1 : 2;
 
     /// <summary>Shortens a name that would make a table too wide, in the middle, where names differ least.</summary>
     public static string Shorten(string name, int length)
