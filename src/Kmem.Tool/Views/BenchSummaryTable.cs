@@ -44,7 +44,8 @@ internal static class BenchSummaryTable
             columns = columns[..^1];
         }
 
-        Tables table = Tables.Create(console, [$"<{columns[0][0]}", columns[1][0], .. columns.Skip(2).Select(static column => $"<{column[0]}")]);
+        // Headers are names from outside: a bar in them must not be taken for the end of a width.
+        Tables table = Tables.Create(console, [$"<{columns[0][0]}", $"0|{columns[1][0]}", .. columns.Skip(2).Select(static column => $"0|<{column[0]}")]);
         for (int row = 1; row < columns[0].Length; row++)
         {
             table.Add([.. columns.Select(column => column[row])]);

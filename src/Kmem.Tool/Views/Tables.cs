@@ -45,7 +45,7 @@ internal sealed class Tables
             }
 
             bool isText = title.StartsWith('<');
-            table.AddColumn(new TableColumn(new Text(title.TrimStart('<'), new Style(decoration: Decoration.Bold)))
+            table.AddColumn(new TableColumn(new Text(Printable(title.TrimStart('<')), new Style(decoration: Decoration.Bold)))
             {
                 Alignment = isText ? Justify.Left : Justify.Right,
                 NoWrap = true,
@@ -78,7 +78,7 @@ internal sealed class Tables
         {
             if (_shown[index])
             {
-                row.Add(new Text(cells[index], style) { Overflow = Overflow.Ellipsis });
+                row.Add(new Text(Printable(cells[index]), style) { Overflow = Overflow.Ellipsis });
             }
         }
 
@@ -96,6 +96,11 @@ internal sealed class Tables
 
     /// <summary>Writes the table as it is.</summary>
     public void Write(IAnsiConsole console) => console.Write(_table);
+
+    /// <summary>A name from outside must not move the cursor or colour the rest of the screen.</summary>
+    private static string Printable(string text) => text.Any(static each => char.IsControl(each) && each != '\n')
+        ? string.Concat(text.Select(static each => char.IsControl(each) && each != '\n' ? '\uFFFD' : each))
+        : text;
 
     /// <summary>Whether columns, given with their headers, have room on the console beside each other. Where they have none, cells wrap at their spaces.</summary>
     public static bool Fits(IAnsiConsole console, IReadOnlyCollection<string[]> columns) =>

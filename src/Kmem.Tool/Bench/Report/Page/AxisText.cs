@@ -29,7 +29,7 @@ internal static class AxisText
 
     public static string Seconds(double seconds) => Short(seconds) + " s";
 
-    public static string Times(double ratio) => Short(ratio) + "×";
+    public static string Times(double ratio) => ratio == 0 ? "0" : Short(ratio) + "×";
 
     public static string Bytes(double bytes)
     {

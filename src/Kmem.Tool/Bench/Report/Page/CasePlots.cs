@@ -75,7 +75,7 @@ internal static class CasePlots
         new CurvePlot
         {
             Title = $"Latency of single {each.Operation}s, with the clock's own 20 to 30 ns",
-            XRange = (0, Nines.Place(100)),
+            XRange = (0, Nines.Place(Nines.LastPercentile)),
             YRange = (low, high),
             IsYLog = true,
             XTicks = Nines.Ticks,
@@ -89,7 +89,7 @@ internal static class CasePlots
     private static List<CurvePoint> LatencyPoints(BenchOutcome outcome)
     {
         List<CurvePoint> points = [];
-        foreach (double percentile in outcome.Runs[0].Latency!.Select(static point => point.Percentile).Order())
+        foreach (double percentile in outcome.Runs[0].Latency!.Select(static point => point.Percentile).Where(static percentile => percentile <= Nines.LastPercentile).Order())
         {
             double[] times = [.. outcome.Runs.SelectMany(static run => run.Latency!).Where(point => point.Percentile == percentile).Select(static point => point.Nanoseconds).Order()];
             double time = Math.Max(1, times[times.Length / 2]);

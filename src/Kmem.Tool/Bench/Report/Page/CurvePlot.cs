@@ -152,7 +152,7 @@ internal sealed class CurvePlot
             places[index] = Math.Max(places[index], places[index - 1] + distance);
         }
 
-        double last = Bottom;
+        double last = Bottom - 5;
         for (int index = places.Length - 1; index >= 0; index--)
         {
             places[index] = Math.Min(places[index], last);

@@ -1,5 +1,4 @@
 using System;
-using System.Collections.Generic;
 using System.Globalization;
 using System.Linq;
 using Kmem.Tool.Views;
@@ -15,38 +14,38 @@ internal static class HeatTable
     public static void Write(PageWriter page, BenchReport report, Func<BenchCase, string> anchor)
     {
         page.Open("div", ("class", "scroll")).Open("table", ("class", "heat"));
-        WriteHead(page, report);
+
+        // Families side by side, whatever the order of the command line; within them that order.
+        int[] columns = [.. Enumerable.Range(1, report.Allocators.Count - 1).OrderBy(index => report.Allocators[index].Family)];
+        WriteHead(page, report, columns);
         page.Open("tbody");
         foreach (BenchCase each in report.Cases)
         {
             page.Open("tr").Open("th", ("scope", "row")).Element("a", each.Label(), ("href", anchor(each)), ("data-tip", each.Summary)).Close();
             page.Element("td", each.Outcomes[0].Time() is { } time ? Units.Duration(time) : "–", ("class", "time"), ("data-tip", CasePlots.TimeTip(report, each.Outcomes[0])));
-            foreach (BenchOutcome outcome in each.Outcomes.Skip(1))
+            foreach (int index in columns)
             {
-                WriteCell(page, report, each, outcome);
+                WriteCell(page, report, each, each.Outcomes[index]);
             }
 
             page.Close();
         }
 
-        WriteMeans(page, report);
+        WriteMeans(page, report, columns);
         page.Close().Close().Close();
         WriteLegend(page, report.Allocators[0].Name);
     }
 
-    private static void WriteHead(PageWriter page, BenchReport report)
+    private static void WriteHead(PageWriter page, BenchReport report, int[] columns)
     {
         page.Open("thead").Open("tr", ("class", "families")).Element("th", "").Element("th", "");
-        IReadOnlyList<BenchAllocator> others = [.. report.Allocators.Skip(1)];
-        for (int index = 0; index < others.Count;)
+        foreach (IGrouping<AllocatorFamily, int> family in columns.GroupBy(index => report.Allocators[index].Family))
         {
-            int count = others.Skip(index).TakeWhile(each => each.Family == others[index].Family).Count();
-            page.Element("th", Palette.NameOf(others[index].Family), ("colspan", count.ToString(CultureInfo.InvariantCulture)), ("scope", "colgroup"));
-            index += count;
+            page.Element("th", Palette.NameOf(family.Key), ("colspan", family.Count().ToString(CultureInfo.InvariantCulture)), ("scope", "colgroup"));
         }
 
         page.Close().Open("tr").Element("th", "").Open("th", ("scope", "col"), ("class", "series a0")).Element("span", report.Allocators[0].Name).Close();
-        for (int index = 1; index < report.Allocators.Count; index++)
+        foreach (int index in columns)
         {
             page.Open("th", ("scope", "col"), ("class", $"series {Palette.ClassOf(index)}"), ("data-tip", report.Allocators[index].Description))
                 .Element("span", report.Allocators[index].Name).Close();
@@ -69,7 +68,7 @@ internal static class HeatTable
         page.Element("td", Units.Digits(ratio), ("class", ClassOf(ratio) + (isNear ? " near" : "")), ("data-tip", $"{each.Label()} · {tip}{near}"));
     }
 
-    private static void WriteMeans(PageWriter page, BenchReport report)
+    private static void WriteMeans(PageWriter page, BenchReport report, int[] columns)
     {
         if (report.Cases.Count < 2)
         {
@@ -77,7 +76,7 @@ internal static class HeatTable
         }
 
         page.Open("tr", ("class", "means")).Element("th", "geometric mean", ("scope", "row")).Element("td", "");
-        for (int index = 1; index < report.Allocators.Count; index++)
+        foreach (int index in columns)
         {
             double[] ratios = [.. report.Cases.Select(each => each.Outcomes[index].TimeRatio).OfType<double>()];
             string count = $"{report.Allocators[index].Name}: over {Units.Of(ratios.Length, "case")}";

@@ -13,6 +13,9 @@ internal static class MemoryPlot
     // Points nearer than a pixel make the page long and the curve no better.
     private const int PointsMax = 300;
 
+    // The slowest allocator's long way up would leave no room for what comes after it.
+    private const double LongestWorkOverMedian = 1.5;
+
     private static readonly double[] s_marksSeconds = [1, 10];
 
     public static void Write(PageWriter page, BenchReport report, BenchCase each)
@@ -45,11 +48,15 @@ internal static class MemoryPlot
 
         if (curves.Count > 0)
         {
-            Plot(curves, requested, marks).Write(page);
+            double[] starts = [.. curves.Select(static curve => curve.Points[0].X).Order()];
+            double low = Math.Max(starts[0], LongestWorkOverMedian * starts[starts.Length / 2]);
+            Plot([.. curves.Select(curve => curve with { Points = From(curve.Points, low) })], From(requested, low), marks).Write(page);
         }
     }
 
-    private static CurvePlot Plot(List<Curve> curves, List<CurvePoint> requested, List<PlotMark> marks)
+    private static CurvePoint[] From(IReadOnlyList<CurvePoint> points, double low) => [.. points.Where(point => point.X >= low)];
+
+    private static CurvePlot Plot(IReadOnlyList<Curve> curves, IReadOnlyList<CurvePoint> requested, List<PlotMark> marks)
     {
         IEnumerable<CurvePoint> all = curves.SelectMany(static curve => curve.Points).Concat(requested);
         double low = all.Min(static point => point.X);

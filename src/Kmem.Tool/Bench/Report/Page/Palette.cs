@@ -14,14 +14,14 @@ internal static class Palette
     private static readonly Dictionary<AllocatorFamily, Tone> s_tones = new()
     {
         [AllocatorFamily.Kmem] = new("Kmem", 214, 200, 90),
-        [AllocatorFamily.NativeMemory] = new("NativeMemory", 215, 215, 8),
+        [AllocatorFamily.NativeMemory] = new("Native\u00ADMemory", 215, 215, 8),
         [AllocatorFamily.Managed] = new("managed arrays", 265, 290, 50),
         [AllocatorFamily.ManagedPeer] = new("C# port", 15, 42, 85),
         [AllocatorFamily.NativePeer] = new("native, P/Invoke", 172, 120, 60),
         [AllocatorFamily.NativePeerSuppressed] = new("native, no GC transition", 318, 350, 62),
     };
 
-    /// <summary>A family in the reader's words.</summary>
+    /// <summary>A family in the reader's words; a soft hyphen lets a narrow column break the one that is a single word.</summary>
     public static string NameOf(AllocatorFamily family) => s_tones[family].Name;
 
     /// <summary>The class that carries an allocator's colour.</summary>

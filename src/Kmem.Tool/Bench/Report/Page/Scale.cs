@@ -48,7 +48,8 @@ internal static class Ticks
         List<Tick> ticks = [];
         for (double number = Math.Ceiling(low / step); number * step <= high * (1 + 1e-9); number++)
         {
-            ticks.Add(new Tick(number * step, text(number * step)));
+            // Without the addition the ceiling of a negative number would be named -0.
+            ticks.Add(new Tick(number * step, text((number * step) + 0.0)));
         }
 
         return ticks;
