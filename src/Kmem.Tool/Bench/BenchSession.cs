@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Diagnostics;
 using System.Linq;
+using System.Threading;
 using Kmem.Tool.Bench.Allocators;
 using Kmem.Tool.Bench.Measuring;
 using Kmem.Tool.Bench.Report;
@@ -43,6 +44,7 @@ internal sealed class BenchSession
     private readonly BenchSettings _settings;
     private readonly List<(Workload Workload, int Threads)> _cases = [];
     private long _started;
+    private long _lastEnded;
     private int _done;
 
     public BenchSession(BenchSettings settings)
@@ -61,10 +63,25 @@ internal sealed class BenchSession
     public int Total => _cases.Count * _settings.Allocators.Count * _settings.Runs;
 
     /// <summary>Processes that have ended.</summary>
-    public int Done => System.Threading.Volatile.Read(ref _done);
+    public int Done => Volatile.Read(ref _done);
 
     /// <summary>How long the processes that are left will take, if they are like those so far; zero while nobody knows.</summary>
-    public TimeSpan Remaining => Done == 0 ? TimeSpan.Zero : Stopwatch.GetElapsedTime(_started) * ((double)(Total - Done) / Done);
+    public TimeSpan Remaining
+    {
+        get
+        {
+            int done = Done;
+            if (done == 0)
+            {
+                return TimeSpan.Zero;
+            }
+
+            // The time of the process under way is counted down, not taken for a sign that all are slower.
+            long lastEnded = Volatile.Read(ref _lastEnded);
+            TimeSpan left = (Stopwatch.GetElapsedTime(_started, lastEnded) * ((double)(Total - done) / done)) - Stopwatch.GetElapsedTime(lastEnded);
+            return left > TimeSpan.Zero ? left : TimeSpan.Zero;
+        }
+    }
 
     /// <summary>Called before each process with what it is about to measure.</summary>
     public Action<string>? Announce { get; init; }
@@ -120,7 +137,8 @@ internal sealed class BenchSession
                     }
                 }
 
-                _done++;
+                Volatile.Write(ref _lastEnded, Stopwatch.GetTimestamp());
+                Volatile.Write(ref _done, _done + 1);
             }
         }
 

@@ -49,8 +49,8 @@ internal static class BenchCommand
     // A process has three minutes for its warm-up and all else.
     private const int SecondsMax = 100;
 
-    private const int TitleWidth = 40;
-    private const int WaitWidth = 14;
+    private const int TitleWidth = 36;
+    private const int WaitWidth = 13;
 
     public static Command Create(ToolConsole console)
     {
@@ -149,7 +149,7 @@ internal static class BenchCommand
         };
 
         // Of one width, so that the bar stands still while names change.
-        string Title() => Tables.Shorten(Volatile.Read(ref now), TitleWidth).PadRight(TitleWidth) + (session.Done == 0 ? "" : $" {Units.Wait(session.Remaining)} left".PadLeft(WaitWidth));
+        string Title() => Tables.Shorten(Volatile.Read(ref now), TitleWidth).PadRight(TitleWidth) + (session.Done == 0 ? "" : $"{Units.Wait(session.Remaining)} left").PadLeft(WaitWidth);
         return Progress.Run(console, Title, session.Total, () => session.Done, session.Run);
     }
 
