@@ -18,8 +18,8 @@ internal static class BenchCaseTable
     private static readonly Column[] s_columns =
     [
         new(15, "time", static outcome => outcome.NanosecondsPerOperation, Units.Duration),
-        new(10, "lowest", static outcome => outcome.NanosecondsPerOperation, Units.Duration, static range => range.Min),
-        new(9, "highest", static outcome => outcome.NanosecondsPerOperation, Units.Duration, static range => range.Max),
+        new(10, "lowest", static outcome => outcome.NanosecondsPerOperation, Units.Duration, static range => range.Min, IsRange: true),
+        new(9, "highest", static outcome => outcome.NanosecondsPerOperation, Units.Duration, static range => range.Max, IsRange: true),
         new(14, "ratio", static outcome => outcome.TimeRatio is { } ratio ? new BenchRange(ratio, ratio, ratio) : null, Units.Digits),
         new(8, "all threads", static outcome => outcome.OperationsPerSecond, Units.Rate, IsForThreads: true),
         new(5, "p50", static outcome => outcome.P50Nanoseconds, Units.Duration),
@@ -34,9 +34,13 @@ internal static class BenchCaseTable
         new(1, "faults", static outcome => outcome.PageFaults, static number => Units.Count((long)number)),
     ];
 
-    public static void Write(IAnsiConsole console, BenchCase each)
+    public static void Write(IAnsiConsole console, BenchCase each, bool hasRange)
     {
-        List<Column> columns = [.. s_columns.Where(column => each.Outcomes.Any(outcome => column.Value(outcome) != null) && (!column.IsForThreads || each.Threads > 1))];
+        List<Column> columns =
+        [
+            .. s_columns.Where(column => each.Outcomes.Any(outcome => column.Value(outcome) != null)
+                && (!column.IsForThreads || each.Threads > 1) && (!column.IsRange || hasRange)),
+        ];
         string[] names = ["allocator", .. each.Outcomes.Select(static outcome => Tables.Shorten(outcome.Allocator, NameLength))];
         string[][] Cells() => [names, .. columns.Select(column => column.Cells(each))];
         while (columns.Count > 1 && !Tables.Fits(console, Cells()))
@@ -64,13 +68,15 @@ internal static class BenchCaseTable
     /// <param name="Format">How it is written.</param>
     /// <param name="Part">Which part of the figure; the median where none is given.</param>
     /// <param name="IsForThreads">Whether it says something only where there are several threads.</param>
+    /// <param name="IsRange">Whether it says something only where there are several runs.</param>
     private sealed record Column(
         int Worth,
         string Header,
         Func<BenchOutcome, BenchRange?> Value,
         Func<double, string> Format,
         Func<BenchRange, double>? Part = null,
-        bool IsForThreads = false)
+        bool IsForThreads = false,
+        bool IsRange = false)
     {
         public string[] Cells(BenchCase each) =>
             [Header, .. each.Outcomes.Select(outcome => Value(outcome) is { } range ? Format(Part == null ? range.Median : Part(range)) : "-")];

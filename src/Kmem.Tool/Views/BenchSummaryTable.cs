@@ -67,8 +67,8 @@ internal static class BenchSummaryTable
             string[] members = [.. report.Allocators.Skip(1).Where(allocator => allocator.Family == family).Select(static allocator => allocator.Name)];
             if (members.Length > 0)
             {
-                // Where a family has one member, nobody asks which was the best.
-                bool isAlone = members.Length == 1;
+                // Where a family has one member, nobody asks which was the best; how a library is called the header must say.
+                bool isAlone = members.Length == 1 && family is not (AllocatorFamily.NativePeer or AllocatorFamily.NativePeerSuppressed);
                 string title = isAlone && family != AllocatorFamily.NativeMemory ? members[0] : header;
                 columns.Add([title, .. report.Cases.Select(each => Cell(report, each, family, isAlone ? 0 : nameLength))]);
             }

@@ -26,7 +26,7 @@ internal static class BenchView
         BenchSummaryTable.Write(console, report);
         foreach (BenchCase each in report.Cases)
         {
-            BenchCaseTable.Write(console, each);
+            BenchCaseTable.Write(console, each, hasRange: report.Runs > 1);
         }
 
         WriteFailures(console, report);
@@ -49,8 +49,10 @@ internal static class BenchView
     /// <summary>How it was measured, in two sentences.</summary>
     public static string Method(BenchReport report)
     {
-        string processes = report.Runs == 1 ? "one fresh process" : $"{report.Runs.ToString(CultureInfo.InvariantCulture)} fresh processes that took turns with the others'";
-        return $"Each workload ran with each allocator in {processes}; a figure is the median over them, lowest and highest stand beside it. "
+        string processes = report.Runs == 1
+            ? "one fresh process; a figure is the median of its rounds"
+            : $"{report.Runs.ToString(CultureInfo.InvariantCulture)} fresh processes that took turns with the others'; a figure is the median over them, lowest and highest stand beside it";
+        return $"Each workload ran with each allocator in {processes}. "
             + $"A ratio is the time of {report.Allocators[0].Name} over another's: below 1 says that {report.Allocators[0].Name} is faster.";
     }
 

@@ -61,7 +61,8 @@ internal static class MemoryPlot
         IEnumerable<CurvePoint> all = curves.SelectMany(static curve => curve.Points).Concat(requested);
         double low = all.Min(static point => point.X);
         double high = all.Max(static point => point.X);
-        double most = 1.05 * all.Max(static point => point.Y);
+        // Room above the curves for what the marks say.
+        double most = 1.15 * Math.Max(1, all.Max(static point => point.Y));
         return new CurvePlot
         {
             Title = "Resident memory, beside what was requested (grey)",
