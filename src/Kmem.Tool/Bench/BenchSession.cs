@@ -1,6 +1,8 @@
 using System;
 using System.Collections.Generic;
+using System.Diagnostics;
 using System.Linq;
+using System.Threading;
 using Kmem.Tool.Bench.Allocators;
 using Kmem.Tool.Bench.Measuring;
 using Kmem.Tool.Bench.Report;
@@ -25,6 +27,14 @@ internal sealed record BenchSettings
     public string? Trace { get; init; }
 }
 
+/// <summary>A case that has just ended.</summary>
+/// <param name="Number">From 1.</param>
+/// <param name="Total">Cases in all.</param>
+/// <param name="Case">Its figures.</param>
+/// <param name="Took">How long it took.</param>
+/// <param name="Remaining">How long the others will take, if they are like those so far.</param>
+internal readonly record struct FinishedCase(int Number, int Total, BenchCase Case, TimeSpan Took, TimeSpan Remaining);
+
 /// <summary>
 /// Goes through all cases. Allocators take turns (A B C A B C …), each in a fresh process: none finds a machine warmer or busier
 /// than another does, or a heap as another left it.
@@ -33,6 +43,8 @@ internal sealed class BenchSession
 {
     private readonly BenchSettings _settings;
     private readonly List<(Workload Workload, int Threads)> _cases = [];
+    private long _started;
+    private long _lastEnded;
     private int _done;
 
     public BenchSession(BenchSettings settings)
@@ -51,18 +63,52 @@ internal sealed class BenchSession
     public int Total => _cases.Count * _settings.Allocators.Count * _settings.Runs;
 
     /// <summary>Processes that have ended.</summary>
-    public int Done => System.Threading.Volatile.Read(ref _done);
+    public int Done => Volatile.Read(ref _done);
+
+    /// <summary>How long the processes that are left will take, if they are like those so far; zero while nobody knows.</summary>
+    public TimeSpan Remaining
+    {
+        get
+        {
+            int done = Done;
+            if (done == 0)
+            {
+                return TimeSpan.Zero;
+            }
+
+            // The time of the process under way is counted down, not taken for a sign that all are slower.
+            long lastEnded = Volatile.Read(ref _lastEnded);
+            TimeSpan left = (Stopwatch.GetElapsedTime(_started, lastEnded) * ((double)(Total - done) / done)) - Stopwatch.GetElapsedTime(lastEnded);
+            return left > TimeSpan.Zero ? left : TimeSpan.Zero;
+        }
+    }
 
     /// <summary>Called before each process with what it is about to measure.</summary>
     public Action<string>? Announce { get; init; }
 
-    public BenchReport Run() => new()
+    /// <summary>Called after each case.</summary>
+    public Action<FinishedCase>? Finished { get; init; }
+
+    public BenchReport Run()
     {
-        Machine = MachineReader.Read(),
-        Allocators = [.. _settings.Allocators.Select(static each => new BenchAllocator { Name = each.Name, Description = each.Description, Family = each.Family, Path = each.Path })],
-        Runs = _settings.Runs,
-        Cases = [.. _cases.Select(each => RunCase(each.Workload, each.Threads))],
-    };
+        BenchMachine machine = MachineReader.Read();
+        _started = Stopwatch.GetTimestamp();
+        List<BenchCase> cases = [];
+        foreach ((Workload workload, int threads) in _cases)
+        {
+            long began = Stopwatch.GetTimestamp();
+            cases.Add(RunCase(workload, threads));
+            Finished?.Invoke(new FinishedCase(cases.Count, _cases.Count, cases[^1], Stopwatch.GetElapsedTime(began), Remaining));
+        }
+
+        return new BenchReport
+        {
+            Machine = machine,
+            Allocators = [.. _settings.Allocators.Select(static each => new BenchAllocator { Name = each.Name, Description = each.Description, Family = each.Family, Path = each.Path })],
+            Runs = _settings.Runs,
+            Cases = cases,
+        };
+    }
 
     private IEnumerable<int> ThreadsFor(Workload workload) => workload.Threads switch
     {
@@ -80,7 +126,7 @@ internal sealed class BenchSession
             for (int index = 0; index < _settings.Allocators.Count; index++)
             {
                 AllocatorSpec allocator = _settings.Allocators[index];
-                Announce?.Invoke($"{workload.Name} · {allocator.Name}");
+                Announce?.Invoke($"{ReportReading.LabelOf(workload.Name, threads)} · {allocator.Name}");
                 if (failures[index] == null)
                 {
                     MeasurementOrder order = new() { Workload = workload.Name, Allocator = allocator, Threads = threads, Seconds = _settings.Seconds, Trace = _settings.Trace };
@@ -91,7 +137,8 @@ internal sealed class BenchSession
                     }
                 }
 
-                _done++;
+                Volatile.Write(ref _lastEnded, Stopwatch.GetTimestamp());
+                Volatile.Write(ref _done, _done + 1);
             }
         }
 

@@ -4,10 +4,12 @@ using System.CommandLine;
 using System.Globalization;
 using System.Linq;
 using System.Text.Json;
+using System.Threading;
 using Kmem.Tool.Bench;
 using Kmem.Tool.Bench.Allocators;
 using Kmem.Tool.Bench.Measuring;
 using Kmem.Tool.Bench.Report;
+using Kmem.Tool.Bench.Report.Page;
 using Kmem.Tool.Bench.Workloads;
 using Kmem.Tool.Hosting;
 using Kmem.Tool.Views;
@@ -34,7 +36,8 @@ internal static class BenchCommand
         Examples:
         kmem bench --list
         kmem bench pair-64 'batch-*' --runs 5
-        kmem bench --peer mimalloc=/usr/lib/x86_64-linux-gnu/libmimalloc.so.2 --html bench.html
+        kmem bench --peer mimalloc=/usr/lib/x86_64-linux-gnu/libmimalloc.so.2 --json bench.json --html bench.html
+        kmem bench --load bench.json
         kmem bench replay --trace traces/linux-6.18-filesystem.ftrace.gz
 
         """;
@@ -42,6 +45,12 @@ internal static class BenchCommand
     private const string Description = "Measures Kmem and other allocators side by side: time, tail, scaling and memory.";
     private const int ThreadsMax = 256;
     private const int RunsMax = 100;
+
+    // A process has three minutes for its warm-up and all else.
+    private const int SecondsMax = 100;
+
+    private const int TitleWidth = 36;
+    private const int WaitWidth = 13;
 
     public static Command Create(ToolConsole console)
     {
@@ -60,16 +69,33 @@ internal static class BenchCommand
         Option<int> runs = new("--runs") { Description = "Processes for each workload and allocator.", HelpName = "N", DefaultValueFactory = static _ => 3 };
         runs.Validators.Add(result => CommandChecks.RequireRange(result, runs, 1, RunsMax));
         Option<double> seconds = new("--seconds") { Description = "Time of measured rounds in each process.", HelpName = "S", DefaultValueFactory = static _ => 0.4 };
+        seconds.Validators.Add(result =>
+        {
+            // A text that is no number has its own error already.
+            if (result.Tokens.Count == 1 && double.TryParse(result.Tokens[0].Value, CultureInfo.InvariantCulture, out double value) && !(value > 0 && value <= SecondsMax))
+            {
+                result.AddError($"--seconds is {result.Tokens[0].Value}; it must be above 0 and at most {SecondsMax}.");
+            }
+        });
         Option<string?> trace = new("--trace") { Description = "The trace of the workload 'replay'.", HelpName = "FILE" };
         Option<string?> json = new("--json") { Description = "Write everything as JSON to this file; '-' prints it instead of the tables.", HelpName = "OUT" };
         Option<string?> html = new("--html") { Description = "Write a page with plots to this file.", HelpName = "OUT" };
-        Command command = new("bench", Description) { workloads, list, allocators, peers, managedPeers, threads, runs, seconds, trace, json, html };
+        Option<string?> load = new("--load") { Description = "Show a report that --json saved instead of measuring.", HelpName = "FILE" };
+        Command command = new("bench", Description) { workloads, list, allocators, peers, managedPeers, threads, runs, seconds, trace, json, html, load };
         command.SetAction(parsed =>
         {
             if (parsed.GetValue(list))
             {
                 BenchView.WriteWorkloads(console.Out);
                 return 0;
+            }
+
+            string? jsonPath = parsed.GetValue(json);
+            string? htmlPath = parsed.GetValue(html);
+            RequireOutputs(jsonPath, htmlPath);
+            if (parsed.GetValue(load) is { } saved)
+            {
+                return Show(console, SavedReport.Load(saved), jsonPath, htmlPath);
             }
 
             IEnumerable<AllocatorSpec> given =
@@ -86,7 +112,7 @@ internal static class BenchCommand
                 Seconds = parsed.GetValue(seconds),
                 Trace = parsed.GetValue(trace),
             };
-            return Run(console, settings, parsed.GetValue(json), parsed.GetValue(html));
+            return Show(console, Measure(console, settings), jsonPath, htmlPath);
         });
         return command;
     }
@@ -106,11 +132,39 @@ internal static class BenchCommand
         return command;
     }
 
-    private static int Run(ToolConsole console, BenchSettings settings, string? json, string? html)
+    private static BenchReport Measure(ToolConsole console, BenchSettings settings)
     {
-        BenchSession session = new(settings);
-        BenchReport report = Progress.Run(console, "measuring", session.Total, () => session.Done, session.Run);
-        if (json != "-")
+        string now = "measuring";
+        BenchSession session = new(settings)
+        {
+            Announce = what => Volatile.Write(ref now, what),
+            Finished = finished =>
+            {
+                // Where no bar is drawn, a log should tell how far an hour's work has come.
+                if (console.Progress == null)
+                {
+                    console.Note(FinishedLine(finished));
+                }
+            },
+        };
+
+        // Of one width, so that the bar stands still while names change.
+        string Title() => Tables.Shorten(Volatile.Read(ref now), TitleWidth).PadRight(TitleWidth) + (session.Done == 0 ? "" : $"{Units.Wait(session.Remaining)} left").PadLeft(WaitWidth);
+        return Progress.Run(console, Title, session.Total, () => session.Done, session.Run);
+    }
+
+    private static string FinishedLine(FinishedCase finished)
+    {
+        int failures = finished.Case.Outcomes.Count(static outcome => outcome.Failure != null);
+        string failed = failures == 0 ? "" : $", {Units.Of(failures, "allocator")} failed";
+        string left = finished.Number == finished.Total ? "" : $", {Units.Wait(finished.Remaining)} left";
+        return $"{finished.Number}/{finished.Total} {finished.Case.Label()}: done in {Units.Time(finished.Took.TotalSeconds)}{failed}{left}";
+    }
+
+    /// <summary>Leaves the report wherever it is wanted.</summary>
+    private static int Show(ToolConsole console, BenchReport report, string? json, string? html)
+    {
+        if (json != JsonFile.StandardOutput)
         {
             BenchView.Write(console.Out, report);
         }
@@ -120,7 +174,26 @@ internal static class BenchCommand
             JsonFile.Save(json, report, ToolJsonContext.Default.BenchReport, console);
         }
 
+        if (html != null)
+        {
+            OutputFile.Write(html, BenchPage.Create(report));
+        }
+
         return Judge(console, report);
+    }
+
+    /// <summary>What was measured in an hour should not be lost for want of a folder.</summary>
+    private static void RequireOutputs(string? json, string? html)
+    {
+        if (json != null && json != JsonFile.StandardOutput)
+        {
+            OutputFile.RequireWritable(json);
+        }
+
+        if (html != null)
+        {
+            OutputFile.RequireWritable(html);
+        }
     }
 
     /// <summary>An allocator that loses a byte fails the command; one that cannot run is told.</summary>
@@ -131,14 +204,13 @@ internal static class BenchCommand
         {
             foreach (BenchOutcome outcome in each.Outcomes.Where(static outcome => outcome.Failure != null))
             {
-                console.Note($"{each.Workload}: {outcome.Allocator}: {outcome.Failure}");
+                console.Note($"{each.Label()}: {outcome.Allocator}: {outcome.Failure}");
                 exitCode = 1;
             }
 
-            string[] hashes = [.. each.Outcomes.Select(static outcome => outcome.Hash).OfType<string>().Distinct()];
-            if (hashes.Length > 1)
+            if (each.Hashes() is { Count: > 1 } hashes)
             {
-                console.Note($"{each.Workload}: the allocators did not do the same work: hashes {string.Join(", ", hashes)}");
+                console.Note($"{each.Label()}: the allocators did not do the same work: hashes {string.Join(", ", hashes)}");
                 exitCode = 1;
             }
         }

@@ -6,7 +6,7 @@ using Spectre.Console;
 
 namespace Kmem.Tool.Views;
 
-/// <summary>The tables of <c>kmem bench</c>.</summary>
+/// <summary>What <c>kmem bench</c> prints: where it was measured and how, a summary, and a table for each case.</summary>
 internal static class BenchView
 {
     public static void WriteWorkloads(IAnsiConsole console)
@@ -22,36 +22,56 @@ internal static class BenchView
 
     public static void Write(IAnsiConsole console, BenchReport report)
     {
+        WriteHeading(console, report);
+        BenchSummaryTable.Write(console, report);
         foreach (BenchCase each in report.Cases)
         {
-            WriteCase(console, each);
+            BenchCaseTable.Write(console, each, hasRange: report.Runs > 1);
         }
+
+        WriteFailures(console, report);
     }
 
-    private static void WriteCase(IAnsiConsole console, BenchCase each)
+    private static void WriteHeading(IAnsiConsole console, BenchReport report)
     {
-        bool hasLatency = each.Outcomes.Any(static outcome => outcome.P50Nanoseconds != null);
-        bool hasMemory = each.Outcomes.Any(static outcome => outcome.PeakOverRequested != null);
-        Tables table = Tables.Create(console, "<allocator", $"ns/{each.Operation}", "lowest", "highest", "ratio", "p50", "p99", "p99.9", "100|max", "peak/req", "110|faults");
-        foreach (BenchOutcome outcome in each.Outcomes)
-        {
-            table.Add(
-                outcome.Allocator,
-                Number(outcome.NanosecondsPerOperation?.Median, "F2"),
-                Number(outcome.NanosecondsPerOperation?.Min, "F2"),
-                Number(outcome.NanosecondsPerOperation?.Max, "F2"),
-                Number(outcome.TimeRatio, "F2"),
-                hasLatency ? Number(outcome.P50Nanoseconds?.Median, "F0") : "",
-                hasLatency ? Number(outcome.P99Nanoseconds?.Median, "F0") : "",
-                hasLatency ? Number(outcome.P999Nanoseconds?.Median, "F0") : "",
-                hasLatency ? Number(outcome.MaxNanoseconds?.Median, "N0") : "",
-                hasMemory ? Number(outcome.PeakOverRequested?.Median, "F2") : "",
-                Number(outcome.PageFaults?.Median, "N0"));
-        }
-
-        string threads = each.Threads == 1 ? "" : $" · {Units.Of(each.Threads, "thread")}";
-        table.Write(console, $"{each.Workload}{threads}");
+        BenchMachine machine = report.Machine;
+        string memory = Units.Bytes((ulong)machine.MemoryBytes);
+        console.Write(new Text("kmem bench", new Style(decoration: Decoration.Bold)));
+        console.WriteLine($", {machine.Date}");
+        Tables facts = Tables.CreateFacts(console);
+        facts.Add("machine", $"{machine.Processor}, {Units.Of(machine.Cpus, "CPU")}, {memory}");
+        facts.Add("system", $"{machine.Kernel}, {machine.CLibrary}, {machine.Runtime}");
+        facts.Add("kmem", machine.Kmem);
+        facts.Add("method", Method(report));
+        facts.Write(console);
     }
 
-    private static string Number(double? number, string format) => number?.ToString(format, CultureInfo.InvariantCulture) ?? "-";
+    /// <summary>How it was measured, in two sentences.</summary>
+    public static string Method(BenchReport report)
+    {
+        string processes = report.Runs == 1
+            ? "one fresh process; a figure is the median of its rounds"
+            : $"{report.Runs.ToString(CultureInfo.InvariantCulture)} fresh processes that took turns with the others'; a figure is the median over them, lowest and highest stand beside it";
+        return $"Each workload ran with each allocator in {processes}. "
+            + $"A ratio is the time of {report.Allocators[0].Name} over another's: below 1 says that {report.Allocators[0].Name} is faster.";
+    }
+
+    private static void WriteFailures(IAnsiConsole console, BenchReport report)
+    {
+        if (!report.Cases.Any(static each => each.Outcomes.Any(static outcome => outcome.Failure != null)))
+        {
+            return;
+        }
+
+        Tables table = Tables.CreateFacts(console);
+        foreach (BenchCase each in report.Cases)
+        {
+            foreach (BenchOutcome outcome in each.Outcomes.Where(static outcome => outcome.Failure != null))
+            {
+                table.Add($"{each.Label()}: {outcome.Allocator}", outcome.Failure!);
+            }
+        }
+
+        table.Write(console, "failures");
+    }
 }

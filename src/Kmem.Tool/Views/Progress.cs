@@ -19,7 +19,10 @@ internal static class Progress
     /// <param name="total">All of it; 0 where that is not known.</param>
     /// <param name="done">How much of it is done; called from another thread.</param>
     /// <param name="work">The work.</param>
-    public static T Run<T>(ToolConsole console, string title, long total, Func<long> done, Func<T> work)
+    public static T Run<T>(ToolConsole console, string title, long total, Func<long> done, Func<T> work) => Run(console, () => title, total, done, work);
+
+    /// <summary>The same with a title that changes: it is asked for whenever the bar is drawn, from another thread.</summary>
+    public static T Run<T>(ToolConsole console, Func<string> title, long total, Func<long> done, Func<T> work)
     {
         if (console.Progress is not { } screen)
         {
@@ -33,7 +36,7 @@ internal static class Progress
         {
             return new Spectre.Console.Progress(screen) { AutoClear = true, AutoRefresh = true }
                 .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn())
-                .Start(context => Watch(context.AddTask(Markup.Escape(title), maxValue: Math.Max(1, total)), total, done, work));
+                .Start(context => Watch(context.AddTask(Markup.Escape(title()), maxValue: Math.Max(1, total)), title, total, done, work));
         }
         finally
         {
@@ -41,7 +44,7 @@ internal static class Progress
         }
     }
 
-    private static T Watch<T>(ProgressTask task, long total, Func<long> done, Func<T> work)
+    private static T Watch<T>(ProgressTask task, Func<string> title, long total, Func<long> done, Func<T> work)
     {
         task.IsIndeterminate = total == 0;
         using ManualResetEventSlim finished = new(false);
@@ -50,6 +53,7 @@ internal static class Progress
             while (!finished.Wait(s_interval))
             {
                 task.Value = done();
+                task.Description = Markup.Escape(title());
             }
         });
         try

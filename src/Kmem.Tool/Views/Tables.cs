@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Linq;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
@@ -44,11 +45,11 @@ internal sealed class Tables
             }
 
             bool isText = title.StartsWith('<');
-            table.AddColumn(new TableColumn(new Text(title.TrimStart('<'), new Style(decoration: Decoration.Bold)))
+            table.AddColumn(new TableColumn(new Text(Printable(title.TrimStart('<')), new Style(decoration: Decoration.Bold)))
             {
                 Alignment = isText ? Justify.Left : Justify.Right,
                 NoWrap = true,
-                Padding = new Padding(0, 0, width < NarrowWidth ? 1 : 2, 0),
+                Padding = new Padding(0, 0, GapOf(width), 0),
             });
         }
 
@@ -77,7 +78,7 @@ internal sealed class Tables
         {
             if (_shown[index])
             {
-                row.Add(new Text(cells[index], style) { Overflow = Overflow.Ellipsis });
+                row.Add(new Text(Printable(cells[index]), style) { Overflow = Overflow.Ellipsis });
             }
         }
 
@@ -95,6 +96,17 @@ internal sealed class Tables
 
     /// <summary>Writes the table as it is.</summary>
     public void Write(IAnsiConsole console) => console.Write(_table);
+
+    /// <summary>A name from outside must not move the cursor or colour the rest of the screen.</summary>
+    private static string Printable(string text) => text.Any(static each => char.IsControl(each) && each != '\n')
+        ? string.Concat(text.Select(static each => char.IsControl(each) && each != '\n' ? '\uFFFD' : each))
+        : text;
+
+    /// <summary>Whether columns, given with their headers, have room on the console beside each other. Where they have none, cells wrap at their spaces.</summary>
+    public static bool Fits(IAnsiConsole console, IReadOnlyCollection<string[]> columns) =>
+        columns.Sum(static column => column.Max(static cell => cell.Length)) + (GapOf(console.Profile.Width) * (columns.Count - 1)) <= console.Profile.Width;
+
+    private static int GapOf(int width) => width < NarrowWidth ? 1 : 2;
 
     /// <summary>Shortens a name that would make a table too wide, in the middle, where names differ least.</summary>
     public static string Shorten(string name, int length)

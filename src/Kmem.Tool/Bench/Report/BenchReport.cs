@@ -5,8 +5,10 @@ namespace Kmem.Tool.Bench.Report;
 /// <summary>All that one <c>kmem bench</c> found out: what <c>--json</c> writes and the page shows.</summary>
 internal sealed record BenchReport
 {
+    public const int CurrentFormatVersion = 1;
+
     /// <summary>Raised when a field changes its meaning.</summary>
-    public int FormatVersion { get; init; } = 1;
+    public int FormatVersion { get; init; } = CurrentFormatVersion;
 
     public required BenchMachine Machine { get; init; }
 

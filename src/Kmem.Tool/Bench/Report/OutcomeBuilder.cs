@@ -15,8 +15,11 @@ internal static class OutcomeBuilder
     {
         BenchOutcome[] outcomes = [.. allocators.Select((allocator, index) => Outcome(allocator.Name, runs[index], failures[index]))];
         double? first = outcomes[0].NanosecondsPerOperation?.Median;
-        return [.. outcomes.Select(outcome => outcome with { TimeRatio = first / outcome.NanosecondsPerOperation?.Median })];
+        return [.. outcomes.Select(outcome => outcome with { TimeRatio = RatioOf(first, outcome.NanosecondsPerOperation?.Median) })];
     }
+
+    /// <summary>No ratio where the clock saw no time at all: neither JSON nor a plot has a place for infinity.</summary>
+    private static double? RatioOf(double? first, double? other) => first > 0 && other > 0 ? first / other : null;
 
     private static BenchOutcome Outcome(string allocator, IReadOnlyList<Measurement> runs, string? failure)
     {
