@@ -34,31 +34,16 @@ internal static unsafe class FastPath
     /// start. False says "slow": not below the frontier of the first range, no slab, no object, or no room.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool TryFree(byte* firstBase, nuint* frontier, Page* memoryMap, nuint areas, bool restartable, void* pointer)
-    {
-        nuint offset = (nuint)pointer - (nuint)firstBase;
-        if (offset >= *frontier)
-        {
-            return false;
-        }
-
-        Page* page = memoryMap + (offset >> Address.PageShift);
-        return Slab.IsObject(page, (nuint)pointer) && Push(areas + ((nuint)page->CacheIndex * 8), pointer, restartable);
-    }
+    public static bool TryFree(byte* firstBase, nuint* frontier, Page* memoryMap, nuint areas, bool restartable, void* pointer) =>
+        TryFindObject(firstBase, frontier, memoryMap, pointer, out Page* page)
+        && Push(areas + ((nuint)page->CacheIndex * 8), pointer, restartable);
 
     /// <summary>The same where the cache is known: an object of another cache is "slow", where the mistake is named.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool TryFreeOf(int cacheIndex, nuint slot, byte* firstBase, nuint* frontier, Page* memoryMap, bool restartable, void* pointer)
-    {
-        nuint offset = (nuint)pointer - (nuint)firstBase;
-        if (offset >= *frontier)
-        {
-            return false;
-        }
-
-        Page* page = memoryMap + (offset >> Address.PageShift);
-        return page->CacheIndex == cacheIndex && Slab.IsObject(page, (nuint)pointer) && Push(slot, pointer, restartable);
-    }
+    public static bool TryFreeOf(int cacheIndex, nuint slot, byte* firstBase, nuint* frontier, Page* memoryMap, bool restartable, void* pointer) =>
+        TryFindObject(firstBase, frontier, memoryMap, pointer, out Page* page)
+        && page->CacheIndex == cacheIndex
+        && Push(slot, pointer, restartable);
 
     /// <summary>Where the class's entry is in a front. <paramref name="sizeBytes"/> is 1 to the largest class.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -22,8 +22,6 @@ public static unsafe class Kmalloc
     private static readonly nuint s_areas = s_heap.Areas;
     private static readonly nuint s_largest = s_heap.LargestClassBytes;
     private static readonly bool s_restartable = s_heap.Restartable;
-    private static readonly bool s_hasFronts = s_heap.HasFronts;
-    private static readonly FrontWindow* s_frontWindows = s_heap.Core->Registry.Fronts.Windows;
     private static readonly byte* s_firstBase = s_heap.FirstBase;
     private static readonly Page* s_memoryMap = s_heap.MemoryMap;
     private static readonly nuint* s_frontier = s_heap.Frontier;
@@ -38,9 +36,9 @@ public static unsafe class Kmalloc
     {
         if (sizeBytes - 1 < s_largest)
         {
-            if (s_hasFronts)
+            if (SharedFronts.AreUsed)
             {
-                if (FastPath.TryFindFront(s_frontWindows, out ThreadFront* front)
+                if (FastPath.TryFindFront(SharedFronts.Windows, out ThreadFront* front)
                     && ThreadFront.TryPop(front, FastPath.EntryFor(s_classTable, sizeBytes), out void* own))
                 {
                     return own;
@@ -70,7 +68,12 @@ public static unsafe class Kmalloc
     /// <returns>The memory. Never null.</returns>
     /// <exception cref="System.OutOfMemoryException">As for <see cref="Alloc"/>.</exception>
     /// <safety>As for <see cref="Alloc"/>.</safety>
-    public static void* AllocZeroed(nuint sizeBytes) => s_heap.AllocZeroed(sizeBytes);
+    public static void* AllocZeroed(nuint sizeBytes)
+    {
+        void* memory = Alloc(sizeBytes);
+        s_heap.ClearFresh(memory, sizeBytes);
+        return memory;
+    }
 
     /// <summary>Like <see cref="Alloc"/>, with a larger alignment. Freed like everything else.</summary>
     /// <param name="sizeBytes">Bytes.</param>
@@ -100,10 +103,10 @@ public static unsafe class Kmalloc
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Free(void* pointer)
     {
-        if (s_hasFronts)
+        if (SharedFronts.AreUsed)
         {
             if (FastPath.TryFindObject(s_firstBase, s_frontier, s_memoryMap, pointer, out Page* page)
-                && FastPath.TryFindFront(s_frontWindows, out ThreadFront* front)
+                && FastPath.TryFindFront(SharedFronts.Windows, out ThreadFront* front)
                 && ThreadFront.TryPush(front, ThreadFront.EntriesOffset + ((nuint)page->FrontEntry * 8), pointer))
             {
                 return;

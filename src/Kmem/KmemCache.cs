@@ -37,6 +37,9 @@ public sealed unsafe class KmemCache : IDisposable
     private readonly Page* _memoryMap;
     private readonly bool _restartable;
 
+    /// <summary>Whether threads keep objects of this cache for themselves.</summary>
+    private readonly bool _hasFronts;
+
     /// <summary>Points to 0 once the heap is disposed.</summary>
     private nuint* _frontier;
 
@@ -48,6 +51,9 @@ public sealed unsafe class KmemCache : IDisposable
 
     /// <summary>The same for allocation; the empty slot also where objects are cleared on the way.</summary>
     private nuint _allocSlot;
+
+    /// <summary>The same in a thread's front.</summary>
+    private nuint _allocEntry;
 
     private Cache* _core;
 
@@ -130,7 +136,8 @@ public sealed unsafe class KmemCache : IDisposable
         _emptySlot = EmptySlot.For(_restartable);
         _slot = _core->Slot;
         _index = _core->Index;
-        _allocSlot = _clearsOnAlloc ? _emptySlot : _slot;
+        _hasFronts = _core->FrontOffset != 0;
+        LetAllocate(_core);
         Layout = new KmemSlabLayout(_core->Slabs.Layout);
         _heap.Register(this);
     }
@@ -167,8 +174,23 @@ public sealed unsafe class KmemCache : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void* Alloc()
     {
-        void* round = FastPath.Pop(_allocSlot, _restartable);
-        return round != null ? round : AllocSlow();
+        if (_hasFronts)
+        {
+            if (FastPath.TryFindFront(SharedFronts.Windows, out ThreadFront* front) && ThreadFront.TryPop(front, _allocEntry, out void* own))
+            {
+                return own;
+            }
+        }
+        else
+        {
+            void* round = FastPath.Pop(_allocSlot, _restartable);
+            if (round != null)
+            {
+                return round;
+            }
+        }
+
+        return AllocSlow();
     }
 
     /// <summary>Like <see cref="Alloc"/>, but returns null when memory is out or the constructor returned false.</summary>
@@ -176,7 +198,7 @@ public sealed unsafe class KmemCache : IDisposable
     /// <safety>As for <see cref="Alloc"/>.</safety>
     public void* TryAlloc()
     {
-        void* round = FastPath.Pop(_allocSlot, _restartable);
+        void* round = _hasFronts ? null : FastPath.Pop(_allocSlot, _restartable);
         return round != null ? round : TryAllocSlow();
     }
 
@@ -205,10 +227,22 @@ public sealed unsafe class KmemCache : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Free(void* pointer)
     {
-        if (!FastPath.TryFreeOf(_index, _slot, _firstBase, _frontier, _memoryMap, _restartable, pointer))
+        if (_hasFronts)
         {
-            FreeSlow(pointer);
+            if (FastPath.TryFindObject(_firstBase, _frontier, _memoryMap, pointer, out Page* page)
+                && page->CacheIndex == _index
+                && FastPath.TryFindFront(SharedFronts.Windows, out ThreadFront* front)
+                && ThreadFront.TryPush(front, ThreadFront.EntriesOffset + ((nuint)page->FrontEntry * 8), pointer))
+            {
+                return;
+            }
         }
+        else if (FastPath.TryFreeOf(_index, _slot, _firstBase, _frontier, _memoryMap, _restartable, pointer))
+        {
+            return;
+        }
+
+        FreeSlow(pointer);
     }
 
     /// <summary>Fills the span with objects: all or none.</summary>
@@ -313,12 +347,12 @@ public sealed unsafe class KmemCache : IDisposable
         }
 
         Cache* core = _core;
-        (_slot, _allocSlot, _index) = (_emptySlot, _emptySlot, -1);
+        (_slot, _allocSlot, _allocEntry, _index) = (_emptySlot, _emptySlot, ThreadFront.EntriesOffset, -1);
         if (!Cache.TryDestroy(core))
         {
             _slot = core->Slot;
             _index = core->Index;
-            _allocSlot = _clearsOnAlloc ? _emptySlot : _slot;
+            LetAllocate(core);
             MisuseReport.RaiseLiveObjects(_heap, core, Name);
             return;
         }
@@ -331,10 +365,17 @@ public sealed unsafe class KmemCache : IDisposable
     /// <summary>The heap goes and takes the cache along: from here on every call takes the slow rung and finds it disposed.</summary>
     internal void Detach()
     {
-        (_slot, _allocSlot, _index) = (_emptySlot, _emptySlot, -1);
+        (_slot, _allocSlot, _allocEntry, _index) = (_emptySlot, _emptySlot, ThreadFront.EntriesOffset, -1);
         _frontier = EmptySlot.Frontier;
         _core = null;
         _bridge?.Dispose();
+    }
+
+    /// <summary>Rung 1 of allocation works, unless objects are cleared on the way. Entry 0 of a front never has a magazine.</summary>
+    private void LetAllocate(Cache* core)
+    {
+        _allocSlot = _clearsOnAlloc ? _emptySlot : _slot;
+        _allocEntry = _clearsOnAlloc ? ThreadFront.EntriesOffset : (nuint)core->FrontOffset;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

@@ -150,12 +150,17 @@ public sealed unsafe partial class KmemHeap : IDisposable
     public void* AllocZeroed(nuint sizeBytes)
     {
         void* memory = Alloc(sizeBytes);
+        ClearFresh(memory, sizeBytes);
+        return memory;
+    }
+
+    /// <summary>Clears an allocation that nobody wrote to yet, unless the OS did.</summary>
+    internal void ClearFresh(void* memory, nuint sizeBytes)
+    {
         if (sizeBytes != 0 && !SizedHeap.ReadsAsZero(Core, memory))
         {
             Memory.Clear(memory, sizeBytes);
         }
-
-        return memory;
     }
 
     /// <inheritdoc cref="Kmalloc.AllocAligned"/>

@@ -13,9 +13,9 @@ internal sealed class KmemCounters
     private KmemCounters(Counts? before) => _before = before;
 
     /// <summary>Counts from now on; nothing where another allocator is measured.</summary>
-    public static KmemCounters Start(AllocatorFamily family) => new(family == AllocatorFamily.Kmem ? Counts.Now() : null);
+    public static KmemCounters Start(AllocatorFamily family) => new(family == AllocatorFamily.Kmem ? Counts.Of(KmemHeap.Shared.GetStatistics()) : null);
 
-    /// <summary>What was counted, for each million operations.</summary>
+    /// <summary>What was counted, for each million operations, and where the heap's bytes are now.</summary>
     public IEnumerable<KeyValuePair<string, double>> PerMillion(long operations)
     {
         if (_before is not { } before)
@@ -23,21 +23,30 @@ internal sealed class KmemCounters
             return [];
         }
 
-        Counts after = Counts.Now();
+        KmemStatistics heap = KmemHeap.Shared.GetStatistics();
+        Counts after = Counts.Of(heap);
         double scale = 1e6 / Math.Max(1, operations);
         return
         [
             new("previous_magazine_per_million", (after.Previous - before.Previous) * scale),
             new("depot_visits_per_million", (after.Depot - before.Depot) * scale),
             new("slab_visits_per_million", (after.Slab - before.Slab) * scale),
+            new("committed_bytes", heap.CommittedBytes),
+            new("magazine_bytes", heap.MagazineBytes),
+            new("depot_bytes", heap.DepotBytes),
+            new("free_in_slab_bytes", heap.FreeInSlabBytes),
+            new("empty_slab_bytes", heap.EmptySlabBytes),
+            new("slab_tail_bytes", heap.SlabTailBytes),
+            new("free_page_bytes", heap.FreePageBytes),
+            new("metadata_bytes", heap.MetadataBytes),
         ];
     }
 
     private readonly record struct Counts(long Previous, long Depot, long Slab)
     {
-        public static Counts Now()
+        public static Counts Of(KmemStatistics heap)
         {
-            IReadOnlyList<KmemCacheStatistics> caches = KmemHeap.Shared.GetStatistics().Caches;
+            IReadOnlyList<KmemCacheStatistics> caches = heap.Caches;
             return new Counts(
                 caches.Sum(static cache => cache.AllocFromPrevious + cache.FreeToPrevious),
                 caches.Sum(static cache => cache.AllocFromDepot + cache.FreeToDepot),

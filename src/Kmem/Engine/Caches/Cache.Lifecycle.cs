@@ -49,7 +49,7 @@ internal unsafe partial struct Cache
             cache->CapacityMost = isFixed ? cache->Capacity : MagazineSizing.LargestFor(stride);
         }
 
-        bool hasFront = definition->HasMagazines && definition->MagazineCapacity == 0;
+        bool hasFront = definition->HasMagazines && definition->MagazineCapacity == 0 && stride <= ThreadFronts.StrideBytesMax;
         cache->FrontOffset = hasFront ? ThreadFronts.EntryOffset(registry, index) : 0;
         Depot.Initialize(&cache->Depot, stride, registry->CpuCount);
         SlabLists.Initialize(&cache->Slabs, registry->Zone, definition->Layout, new SlabOwner(index, cache->FrontOffset != 0), definition->Mobility);

@@ -81,6 +81,10 @@ internal unsafe partial struct ThreadFront
     [FieldOffset(40)]
     public uint NextRemembered;
 
+    /// <summary>How often the owner found its window taken by another thread.</summary>
+    [FieldOffset(44)]
+    public uint WindowMisses;
+
     /// <summary>What is remembered instead of a window.</summary>
     [FieldOffset(48)]
     public nuint Nowhere;

@@ -26,13 +26,19 @@ internal unsafe struct FrontWindow
 /// <summary>All fronts of a heap: an array that grows by one for each thread that lives at the same time as all others.</summary>
 internal unsafe struct ThreadFronts
 {
+    /// <summary>Larger objects are not hoarded by threads: a CPU's magazines serve them.</summary>
+    public const uint StrideBytesMax = 8 * 1024;
+
     /// <summary>Threads beyond it have none: 32 MiB of addresses.</summary>
     public const uint CountMax = 4096;
 
     private const nuint ArrayBytes = CountMax * ThreadFront.SizeBytes;
 
-    /// <summary>1 MiB of them, of which a line or two are touched for each stack.</summary>
-    private const nuint WindowCount = 1 << 16;
+    /// <summary>2 MiB of them, of which a line or two are touched for each stack; 512 MiB of stacks before two pages can share one.</summary>
+    private const nuint WindowCount = 1 << 17;
+
+    /// <summary>Of two threads that share a window, one has it for so many misses of the other.</summary>
+    private const uint MissesToTakeWindow = 1024;
 
     private const nuint WindowsBytes = WindowCount * 16;
 
@@ -181,7 +187,8 @@ internal unsafe struct ThreadFronts
         }
     }
 
-    public static nuint CommittedBytes(CacheRegistry* registry) => AreUsed(registry) ? ((nuint)Count(registry) * ThreadFront.SizeBytes) + WindowsBytes : 0;
+    /// <summary>Fronts, and for each a page of windows, which is what its thread touches of them.</summary>
+    public static nuint CommittedBytes(CacheRegistry* registry) => (nuint)Count(registry) * (ThreadFront.SizeBytes + Address.PageSizeBytes);
 
     public static nuint ReservedBytes(CacheRegistry* registry) => AreUsed(registry) ? ReservedBytesMax : 0;
 
@@ -205,7 +212,10 @@ internal unsafe struct ThreadFronts
     {
         nuint page = (nuint)stackAddress >> Address.PageShift;
         FrontWindow* window = WindowOf(registry->Fronts.Windows, page);
-        if ((nuint)stackAddress - front->StackLow >= front->StackBytes || Atomic.Load(&window->Page) == page)
+        nuint present = Atomic.Load(&window->Page);
+        if ((nuint)stackAddress - front->StackLow >= front->StackBytes
+            || present == page
+            || (present != 0 && ++front->WindowMisses % MissesToTakeWindow != 0))
         {
             return;
         }
