@@ -105,7 +105,7 @@ public static unsafe class Kmalloc
     {
         if (SharedFronts.AreUsed)
         {
-            if (FastPath.TryFindObject(s_firstBase, s_frontier, s_memoryMap, pointer, out Page* page)
+            if (FastPath.TryFindObject(SharedFronts.FirstBase, SharedFronts.Frontier, SharedFronts.MemoryMap, pointer, out Page* page)
                 && FastPath.TryFindFront(SharedFronts.Windows, out ThreadFront* front)
                 && ThreadFront.TryPush(front, ThreadFront.EntriesOffset + ((nuint)page->FrontEntry * 8), pointer))
             {

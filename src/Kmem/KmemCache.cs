@@ -229,7 +229,7 @@ public sealed unsafe class KmemCache : IDisposable
     {
         if (_hasFronts)
         {
-            if (FastPath.TryFindObject(_firstBase, _frontier, _memoryMap, pointer, out Page* page)
+            if (FastPath.TryFindObject(SharedFronts.FirstBase, SharedFronts.Frontier, SharedFronts.MemoryMap, pointer, out Page* page)
                 && page->CacheIndex == _index
                 && FastPath.TryFindFront(SharedFronts.Windows, out ThreadFront* front)
                 && ThreadFront.TryPush(front, ThreadFront.EntriesOffset + ((nuint)page->FrontEntry * 8), pointer))

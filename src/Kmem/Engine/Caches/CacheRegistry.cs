@@ -11,7 +11,7 @@ namespace Kmem.Engine.Caches;
 /// <remarks>
 /// <code>
 ///   Table   | none | magazine-128 … magazine-2048 | cache | cache | …       1 KiB each, committed as it grows
-///   Fronts  | thread 0 | thread 1 | …                                     one page each, in heaps that have them
+///   Fronts  | thread 0 | thread 1 | …                                     24 KiB each, in heaps that have them
 ///   Areas   | CPU 0: words, CpuSlots | CPU 1 … |                          2 MiB of addresses each, committed as the table grows
 /// </code>
 /// Entry 0 stays unused, so that the index 0 names no cache. A cache's index never
@@ -131,6 +131,7 @@ internal unsafe struct CacheRegistry
             Cache.Initialize(cache, registry, index, definition);
             if (index == registry->Count)
             {
+                ThreadFronts.AddEntriesLocked(registry, index);
                 Atomic.Store(&registry->Count, index + 1);
             }
         }

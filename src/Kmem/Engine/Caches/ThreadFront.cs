@@ -34,19 +34,18 @@ namespace Kmem.Engine.Caches;
 [StructLayout(LayoutKind.Explicit, Size = SizeBytes)]
 internal unsafe partial struct ThreadFront
 {
-    /// <summary>Two pages: entries in the first, previous magazines in the second.</summary>
-    public const int SizeBytes = 2 * 4096;
-
-    /// <summary>Caches with a larger index have no entry. Entry 0 is nobody's and stays empty.</summary>
-    public const int EntryCount = 480;
-
-    public const int EntriesOffset = 64;
-    public const int PreviousOffset = 4096;
+    /// <summary>Two halves: header and entries, and previous magazines. Only the parts for caches that there are get touched.</summary>
+    public const int SizeBytes = 6 * 4096;
 
     /// <summary>Where the pages of the windows stand that lead to this front.</summary>
-    public const int RememberedOffset = PreviousOffset + (EntryCount * 8);
+    public const int RememberedOffset = 64;
 
     public const int RememberedCount = 32;
+    public const int EntriesOffset = RememberedOffset + (RememberedCount * 8);
+    public const int PreviousOffset = SizeBytes / 2;
+
+    /// <summary>Caches with a larger index have no entry. Entry 0 is nobody's and stays empty.</summary>
+    public const int EntryCount = (PreviousOffset - EntriesOffset) / 8;
 
     /// <summary>The emitted code that runs when a thread ends writes there.</summary>
     public const int StateOffset = 8;

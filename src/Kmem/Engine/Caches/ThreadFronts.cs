@@ -29,7 +29,7 @@ internal unsafe struct ThreadFronts
     /// <summary>Larger objects are not hoarded by threads: a CPU's magazines serve them.</summary>
     public const uint StrideBytesMax = 8 * 1024;
 
-    /// <summary>Threads beyond it have none: 32 MiB of addresses.</summary>
+    /// <summary>Threads beyond it have none: 96 MiB of addresses.</summary>
     public const uint CountMax = 4096;
 
     private const nuint ArrayBytes = CountMax * ThreadFront.SizeBytes;
@@ -121,6 +121,16 @@ internal unsafe struct ThreadFronts
         return front;
     }
 
+    /// <summary>Makes the entries of a cache that takes a new index, before anybody can know it. The registry's lock is held.</summary>
+    public static void AddEntriesLocked(CacheRegistry* registry, int cacheIndex)
+    {
+        Invariant.Holds(RankedLock.IsHeld(&registry->Lock));
+        for (int index = 0; cacheIndex < ThreadFront.EntryCount && index < registry->Fronts._count; index++)
+        {
+            *EntryAt(At(registry, index), cacheIndex) = EmptyTop(registry);
+        }
+    }
+
     public static void DrainCache(Cache* cache, int cpu)
     {
         if (cache->FrontOffset != 0)
@@ -173,7 +183,7 @@ internal unsafe struct ThreadFronts
         {
             ThreadFront* front = At(registry, index);
             nuint sum = 0;
-            for (int entry = CacheRegistry.FirstOrdinary; entry < ThreadFront.EntryCount; entry++)
+            for (int entry = CacheRegistry.FirstOrdinary; entry < EntriesInUse(registry); entry++)
             {
                 sum = (sum * 31) + Atomic.Load(EntryAt(front, entry));
             }
@@ -197,6 +207,13 @@ internal unsafe struct ThreadFronts
     public static ThreadFront* At(CacheRegistry* registry, int index) => (ThreadFront*)(registry->Fronts.Array + ((nuint)index * ThreadFront.SizeBytes));
 
     private static nuint ReservedBytesMax => ArrayBytes + WindowsBytes;
+
+    /// <summary>Entries of caches that ever were.</summary>
+    private static int EntriesInUse(CacheRegistry* registry)
+    {
+        int count = Atomic.Load(&registry->Count);
+        return count < ThreadFront.EntryCount ? count : ThreadFront.EntryCount;
+    }
 
     private static nuint* EntryAt(ThreadFront* front, int index) => (nuint*)((byte*)front + ThreadFront.EntriesOffset) + index;
 
@@ -238,7 +255,7 @@ internal unsafe struct ThreadFronts
 
     private static void DrainAll(CacheRegistry* registry, ThreadFront* front)
     {
-        for (int index = CacheRegistry.FirstOrdinary; index < ThreadFront.EntryCount; index++)
+        for (int index = CacheRegistry.FirstOrdinary; index < EntriesInUse(registry); index++)
         {
             if (Atomic.Load(EntryAt(front, index)) != EmptyTop(registry) || Atomic.Load(PreviousAt(front, index)) != SlotWord.None)
             {
@@ -273,7 +290,7 @@ internal unsafe struct ThreadFronts
         if (count < CountMax && registry->Os->Commit(registry->Os->Context, At(registry, count), ThreadFront.SizeBytes))
         {
             front = At(registry, count);
-            for (int entry = 0; entry < ThreadFront.EntryCount; entry++)
+            for (int entry = 0; entry < EntriesInUse(registry); entry++)
             {
                 *EntryAt(front, entry) = EmptyTop(registry);
             }

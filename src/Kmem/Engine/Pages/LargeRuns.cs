@@ -94,7 +94,10 @@ internal static unsafe class LargeRuns
         BuddyAllocator.PutRowLocked(zone, page + (uint)pages, freed, PageFlags.None, now);
     }
 
-    /// <summary>Lengthens a run in place by the free blocks that follow it, and by growth where they end at the frontier; false, and nothing changed, if they are too few.</summary>
+    /// <summary>
+    /// Lengthens a run in place by the free blocks that follow it, and by growth where they end at the frontier and nowhere else is room for
+    /// the whole; false, and nothing changed, if they are too few.
+    /// </summary>
     public static bool TryExtendLocked(Zone* zone, PageIndex page, nuint pages)
     {
         Page* head = zone->MemoryMap + page.Number;
@@ -112,6 +115,12 @@ internal static unsafe class LargeRuns
         {
             if (end >= arena->FrontierPages)
             {
+                // The run at the frontier would take fresh memory at every step, and leave what it had behind.
+                if (HasRoomLocked(zone, pages))
+                {
+                    return false;
+                }
+
                 uint missing = (uint)((wanted - end + Order.MaxPages - 1) >> Order.Max);
                 if (!Growth.GrowArenaLocked(zone, arena, missing))
                 {
@@ -145,6 +154,23 @@ internal static unsafe class LargeRuns
         head->Payload.Pages = pages;
         head->Flags = PageFlags.None;
         return true;
+    }
+
+    /// <summary>Whether free memory could hold so many pages without growth: surely for up to a block, perhaps for more.</summary>
+    private static bool HasRoomLocked(Zone* zone, nuint pages)
+    {
+        if (pages > Order.MaxPages)
+        {
+            return (nuint)zone->FreePages >= pages + Order.MaxPages;
+        }
+
+        ulong orders = 0;
+        for (int mobility = 0; mobility < Zone.MobilityCount; mobility++)
+        {
+            orders |= BuddyAllocator.NonEmptyOrders(zone, (Mobility)mobility);
+        }
+
+        return orders >> Order.ForPages(pages) != 0;
     }
 
     /// <summary>The first of so many free blocks of the largest order in a row, grown where needed; they stay on their lists.</summary>

@@ -69,6 +69,14 @@ internal struct SlabLayout
     /// <summary>Where the last object ends, in granules.</summary>
     public readonly uint ObjectUnits => Objects * (StrideBytes / GranuleBytes);
 
+    /// <summary>Index of the object that contains a byte of the slab before its tail.</summary>
+    public readonly uint IndexAt(uint offset) => StrideReciprocal switch
+    {
+        0 => offset / GranuleBytes,
+        1 => 0,
+        uint reciprocal => (uint)(((ulong)(offset / GranuleBytes) * reciprocal) >> 32),
+    };
+
     /// <summary>
     /// <paramref name="objectSizeBytes"/> is 1..4 MiB; <paramref name="alignmentBytes"/> is 0 or a power of two up to 4096. The caller has checked both.
     /// </summary>

@@ -108,30 +108,33 @@ internal unsafe partial struct SlabLists
     /// </summary>
     public static void ReturnObjects(SlabLists* lists, nuint* objects, int count, int cpu, SlabFault* fault)
     {
+        nuint slabBytes = lists->Layout.SlabBytes;
         RankedLock.Enter(&lists->Lock, LockRank.Slabs);
-        Page* current = null;
+        Page* head = null;
+        nuint start = 0;
+        int returned = 0;
         for (int index = 0; index < count; index++)
         {
-            Page* page = Zone.PageOf(lists->PageZone, (void*)objects[index]);
-            bool isOurs = page != null && page->CacheIndex == lists->Owner.CacheIndex && Slab.IsObject(page, objects[index]);
-            Page* head = isOurs ? Slab.HeadOf(page) : null;
-            if (isOurs && head != current)
+            // Neighbours in a magazine often are in a slab: only the first of a row looks it up.
+            nuint address = objects[index];
+            if (head == null || address - start >= slabBytes)
             {
-                Relist(lists, current);
-                current = head;
+                Relist(lists, head);
+                head = HeadOfObject(lists, address, &start);
             }
 
-            if (isOurs && Slab.Return(head, &lists->Layout, Slab.IndexOf(page, objects[index])))
+            if (head != null && Slab.Return(head, &lists->Layout, lists->Layout.IndexAt((uint)(address - start))))
             {
-                lists->FreeObjects++;
+                returned++;
             }
             else if (fault->Count++ == 0)
             {
-                fault->Object = objects[index];
+                fault->Object = address;
             }
         }
 
-        Relist(lists, current);
+        Relist(lists, head);
+        lists->FreeObjects += returned;
         Page* surplus = lists->FreeSlabs > lists->FreeSlabsMax ? UnlinkFreeSlabs(lists, lists->FreeSlabsMax) : null;
         RankedLock.Exit(&lists->Lock, LockRank.Slabs);
         GiveBack(lists, surplus, cpu);
@@ -156,6 +159,20 @@ internal unsafe partial struct SlabLists
         {
             Zone.FreeBlock(lists->PageZone, page, cpu);
         }
+    }
+
+    /// <summary>The slab of an object and where it starts; null if the slab is gone.</summary>
+    private static Page* HeadOfObject(SlabLists* lists, nuint address, nuint* start)
+    {
+        Page* page = Zone.PageOf(lists->PageZone, (void*)address);
+        if (page == null || page->CacheIndex != lists->Owner.CacheIndex)
+        {
+            return null;
+        }
+
+        Invariant.Holds(Slab.IsObject(page, address));
+        *start = address - ((uint)address - page->SlabLow);
+        return Slab.HeadOf(page);
     }
 
     private static Page* At(SlabLists* lists, uint number) => lists->PageZone->MemoryMap + number;
