@@ -52,22 +52,22 @@ public sealed unsafe class DepotTests : IDisposable
     [Fact]
     public void More_rounds_than_the_bound_are_refused()
     {
-        Assert.Equal(512, _depot->RoundsMax);
-        for (int index = 0; index < 512 / 14; index++)
+        Assert.Equal(2048, _depot->RoundsMax);
+        for (int index = 0; index < 2048 / 14; index++)
         {
             Assert.True(Depot.TryPutFull(_depot, NewMagazine(), 14));
         }
 
         Assert.False(Depot.TryPutFull(_depot, NewMagazine(), 14));
-        Assert.True(Depot.TryPutFull(_depot, NewMagazine(), 8));
-        Assert.Equal(512, _depot->Rounds);
+        Assert.True(Depot.TryPutFull(_depot, NewMagazine(), 4));
+        Assert.Equal(2048, _depot->Rounds);
         Assert.True(Depot.IsValid(_depot));
     }
 
     [Theory]
-    [InlineData(8, 1, 65536)]
-    [InlineData(8, 64, 16 * 65536)]
-    [InlineData(65536, 1, 8)]
+    [InlineData(8, 1, 262144)]
+    [InlineData(8, 64, 16 * 262144)]
+    [InlineData(65536, 1, 32)]
     [InlineData(1 << 22, 2, 8)]
     public void The_bound_follows_from_size_and_CPUs_and_lets_a_few_magazines_in(int stride, int cpus, long rounds)
     {

@@ -216,10 +216,10 @@ public sealed unsafe class MagazineTests
     {
         using KmemHeap heap = Heaps.Create(frontEnd);
         using KmemCache cache = new("bounded", 1024, new KmemCacheOptions { Heap = heap });
-        nint[] objects = [.. Enumerable.Range(0, 10_000).Select(_ => (nint)cache.Alloc())];
+        long most = 2048 * 1024 * Math.Min(Engine.Face.CpuCountMax(), 16);
+        nint[] objects = [.. Enumerable.Range(0, (int)(most / 1024) * 2).Select(_ => (nint)cache.Alloc())];
         Array.ForEach(objects, each => cache.Free((void*)each));
         KmemCacheStatistics statistics = Ledger.AssertWhole(heap).Caches.Single(each => each.Name == "bounded");
-        long most = 512 * 1024 * Math.Min(Engine.Face.CpuCountMax(), 16);
         Assert.InRange(statistics.DepotObjects * 1024, most / 2, most);
         Assert.True(statistics.FreeToSlab > 0);
         Assert.InRange(statistics.Slabs, 1, (long)((most * 2 / (1024 * statistics.ObjectsPerSlab)) + 20));

@@ -56,7 +56,7 @@ public sealed unsafe class SizesTests
     }
 
     [Fact]
-    public void The_default_classes_are_sixteen_apart_and_then_four_to_a_doubling()
+    public void The_default_classes_are_sixteen_apart_and_then_eight_to_a_doubling()
     {
         using KmemHeap heap = Create(FrontEnds.All[0], KmemSizeClasses.Default);
         int classes = 0;
@@ -65,13 +65,12 @@ public sealed unsafe class SizesTests
             nuint rounded = heap.RoundUpSize(size);
             classes++;
             nuint below = (nuint)BitOperations.RoundUpToPowerOf2(rounded) / 2;
-            nuint step = below < 64 ? 16 : below / 4;
-            step = step < 16 ? 16 : step;
+            nuint step = below < 128 ? 16 : below / 8;
             Assert.Equal((nuint)0, rounded % step);
-            Assert.True(rounded <= 128 || (rounded - size + 1) * 5 <= rounded + 5, $"{size} → {rounded} loses more than 20 %");
+            Assert.True(rounded <= 128 || (rounded - size) * 9 <= rounded, $"{size} → {rounded} loses more than a ninth");
         }
 
-        Assert.Equal(40, classes);
+        Assert.Equal(72, classes);
         Assert.Equal((nuint)36_864, heap.RoundUpSize(32_769));
         Assert.Equal((nuint)0, heap.RoundUpSize(0));
         Assert.Equal(nuint.MaxValue, heap.RoundUpSize(nuint.MaxValue));

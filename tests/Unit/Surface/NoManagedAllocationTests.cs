@@ -54,7 +54,7 @@ public sealed unsafe class NoManagedAllocationTests
                 }
             },
             Pairs / BatchLength);
-        KmemCacheStatistics sized = FindCache(heap, "kmalloc-224");
+        KmemCacheStatistics sized = FindCache(heap, "kmalloc-208");
         Assert.True(sized.AllocMisses > 100 && sized.FreeMisses > 100, $"misses: {sized.AllocMisses}, {sized.FreeMisses}");
     }
 

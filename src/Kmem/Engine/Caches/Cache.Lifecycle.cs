@@ -62,10 +62,10 @@ internal unsafe partial struct Cache
         cache->State = CacheState.Live;
     }
 
-    /// <summary>Rounds in the fronts of threads and in the loaded and previous magazines of all CPUs.</summary>
+    /// <summary>Rounds in the loaded and previous magazines of all CPUs.</summary>
     public static long CountInMagazines(Cache* cache)
     {
-        long rounds = ThreadFronts.CountRounds(cache);
+        long rounds = 0;
         for (int cpu = 0; cpu < cache->Registry->CpuCount; cpu++)
         {
             rounds += new SlotWord(Atomic.Load(WordOf(cache, cpu))).Rounds;

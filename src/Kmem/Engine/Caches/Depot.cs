@@ -13,7 +13,7 @@ namespace Kmem.Engine.Caches;
 internal unsafe struct Depot
 {
     /// <summary>Bytes of objects that a depot holds at most, for each CPU of the machine, up to 16 CPUs.</summary>
-    private const uint BytesMaxOfCpu = 512 * 1024;
+    private const uint BytesMaxOfCpu = 2048 * 1024;
 
     private const int CpusCounted = 16;
     private const int MagazinesLeast = 4;
