@@ -62,9 +62,11 @@ internal unsafe partial struct Cache
         : Atomic.CompareExchange(WordOf(cache, cpu), expected.Value, word.Value);
 
     /// <summary>An empty magazine of the present capacity from the depot, or a new one; null when memory is out.</summary>
-    public static Magazine* TakeEmpty(Cache* cache, int cpu)
+    public static Magazine* TakeEmpty(Cache* cache, int cpu) => OfPresentCapacity(cache, Depot.TakeEmpty(&cache->Depot), cpu);
+
+    /// <summary>An empty magazine if it has the present capacity, else a new one in its place; null when memory is out.</summary>
+    public static Magazine* OfPresentCapacity(Cache* cache, Magazine* magazine, int cpu)
     {
-        Magazine* magazine = Depot.TakeEmpty(&cache->Depot);
         if (magazine != null && magazine->Capacity != cache->Capacity)
         {
             CacheRegistry.FreeMagazine(cache->Registry, magazine, cpu);

@@ -50,7 +50,10 @@ internal unsafe struct Depot
     }
 
     /// <summary>A magazine with rounds, or null.</summary>
-    public static Magazine* TakeFull(Depot* depot)
+    public static Magazine* TakeFull(Depot* depot) => TakeFullForEmpty(depot, null);
+
+    /// <summary>A magazine with rounds, for which an empty one, if not null, is left; or null, and then it is not.</summary>
+    public static Magazine* TakeFullForEmpty(Depot* depot, Magazine* empty)
     {
         // A look without the lock: an empty depot is the common case of a growing cache.
         if (Atomic.Load(&depot->FullCount) == 0)
@@ -67,6 +70,7 @@ internal unsafe struct Depot
             depot->Rounds -= magazine->Rounds;
             depot->FullLeast = depot->FullCount < depot->FullLeast ? depot->FullCount : depot->FullLeast;
             magazine->Next = null;
+            PutEmptyLocked(depot, empty);
         }
 
         Exit(depot);
@@ -76,18 +80,18 @@ internal unsafe struct Depot
     /// <summary>False when the depot holds enough.</summary>
     public static bool TryPutFull(Depot* depot, Magazine* magazine, int rounds)
     {
-        Invariant.Holds(rounds > 0 && rounds <= magazine->Capacity);
         Enter(depot);
-        bool accepted = depot->Rounds + rounds <= depot->RoundsMax;
-        if (accepted)
-        {
-            magazine->Rounds = (ushort)rounds;
-            magazine->Next = depot->_full;
-            depot->_full = magazine;
-            depot->FullCount++;
-            depot->Rounds += rounds;
-        }
+        bool accepted = TryPutFullLocked(depot, magazine, rounds);
+        Exit(depot);
+        return accepted;
+    }
 
+    /// <summary>The same, and an empty magazine is taken, if there is one, whether the full one is accepted or not.</summary>
+    public static bool TryPutFullForEmpty(Depot* depot, Magazine* magazine, int rounds, out Magazine* empty)
+    {
+        Enter(depot);
+        bool accepted = TryPutFullLocked(depot, magazine, rounds);
+        empty = TakeEmptyLocked(depot);
         Exit(depot);
         return accepted;
     }
@@ -101,15 +105,7 @@ internal unsafe struct Depot
         }
 
         Enter(depot);
-        Magazine* magazine = depot->_empty;
-        if (magazine != null)
-        {
-            depot->_empty = magazine->Next;
-            depot->EmptyCount--;
-            depot->EmptyLeast = depot->EmptyCount < depot->EmptyLeast ? depot->EmptyCount : depot->EmptyLeast;
-            magazine->Next = null;
-        }
-
+        Magazine* magazine = TakeEmptyLocked(depot);
         Exit(depot);
         return magazine;
     }
@@ -117,10 +113,7 @@ internal unsafe struct Depot
     public static void PutEmpty(Depot* depot, Magazine* magazine)
     {
         Enter(depot);
-        magazine->Rounds = 0;
-        magazine->Next = depot->_empty;
-        depot->_empty = magazine;
-        depot->EmptyCount++;
+        PutEmptyLocked(depot, magazine);
         Exit(depot);
     }
 
@@ -173,6 +166,49 @@ internal unsafe struct Depot
         bool valid = full == depot->FullCount && empty == depot->EmptyCount && rounds == depot->Rounds;
         Exit(depot);
         return valid;
+    }
+
+    private static bool TryPutFullLocked(Depot* depot, Magazine* magazine, int rounds)
+    {
+        Invariant.Holds(RankedLock.IsHeld(&depot->Lock) && rounds > 0 && rounds <= magazine->Capacity);
+        if (depot->Rounds + rounds > depot->RoundsMax)
+        {
+            return false;
+        }
+
+        magazine->Rounds = (ushort)rounds;
+        magazine->Next = depot->_full;
+        depot->_full = magazine;
+        depot->FullCount++;
+        depot->Rounds += rounds;
+        return true;
+    }
+
+    private static Magazine* TakeEmptyLocked(Depot* depot)
+    {
+        Invariant.Holds(RankedLock.IsHeld(&depot->Lock));
+        Magazine* magazine = depot->_empty;
+        if (magazine != null)
+        {
+            depot->_empty = magazine->Next;
+            depot->EmptyCount--;
+            depot->EmptyLeast = depot->EmptyCount < depot->EmptyLeast ? depot->EmptyCount : depot->EmptyLeast;
+            magazine->Next = null;
+        }
+
+        return magazine;
+    }
+
+    private static void PutEmptyLocked(Depot* depot, Magazine* magazine)
+    {
+        Invariant.Holds(RankedLock.IsHeld(&depot->Lock));
+        if (magazine != null)
+        {
+            magazine->Rounds = 0;
+            magazine->Next = depot->_empty;
+            depot->_empty = magazine;
+            depot->EmptyCount++;
+        }
     }
 
     private static void Enter(Depot* depot)

@@ -103,11 +103,12 @@ internal unsafe partial struct ThreadFront
         }
 
         Cache.Visit(cache);
-        Magazine* magazine = Depot.TakeFull(&cache->Depot);
+        bool keepsEmpty = !kept.HasMagazine;
+        Magazine* magazine = Depot.TakeFullForEmpty(&cache->Depot, keepsEmpty ? null : empty);
         if (magazine != null)
         {
             _ = Atomic.Add(&cache->FrontsFromDepot, 1);
-            KeepEmpty(cache, previous, empty);
+            *previous = keepsEmpty ? instead.Value : kept.Value;
             return new SlotWord(magazine, magazine->Rounds);
         }
 
@@ -148,16 +149,11 @@ internal unsafe partial struct ThreadFront
             }
         }
 
-        Magazine* empty = Cache.TakeEmpty(cache, 0);
-        if (empty == null)
-        {
-            return new SlotWord(SlotWord.None);
-        }
-
+        Magazine* empty;
         if (kept.HasMagazine)
         {
             Cache.Visit(cache);
-            if (Depot.TryPutFull(&cache->Depot, kept.Magazine, kept.Rounds))
+            if (Depot.TryPutFullForEmpty(&cache->Depot, kept.Magazine, kept.Rounds, out empty))
             {
                 _ = Atomic.Add(&cache->FrontsToDepot, 1);
             }
@@ -167,10 +163,21 @@ internal unsafe partial struct ThreadFront
                 kept.Magazine->Rounds = (ushort)kept.Rounds;
                 *surplus = kept.Magazine;
             }
+
+            *previous = SlotWord.None;
+        }
+        else
+        {
+            empty = Depot.TakeEmpty(&cache->Depot);
         }
 
-        *previous = full.Value;
-        return new SlotWord(empty, 0);
+        empty = Cache.OfPresentCapacity(cache, empty, 0);
+        if (empty != null)
+        {
+            *previous = full.Value;
+        }
+
+        return empty != null ? new SlotWord(empty, 0) : new SlotWord(SlotWord.None);
     }
 
     /// <summary>
