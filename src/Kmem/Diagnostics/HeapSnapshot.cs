@@ -71,9 +71,11 @@ internal static unsafe class HeapSnapshot
 
     public static KmemCacheStatistics OfCache(KmemHeap heap, Cache* cache)
     {
+        // Before the lock of the slabs: an owner that changes magazines holds its front's lock and waits for that of the slabs.
+        long inFronts = ThreadFronts.CountRounds(cache);
         RankedLock.Enter(&cache->Slabs.Lock, LockRank.Slabs);
         SlabLists slabs = cache->Slabs;
-        long inMagazines = Cache.CountInMagazines(cache);
+        long inMagazines = inFronts + Cache.CountInMagazines(cache);
         long inDepot = Atomic.Load(&cache->Depot.Rounds);
         RankedLock.Exit(&cache->Slabs.Lock, LockRank.Slabs);
 

@@ -62,10 +62,13 @@ internal unsafe partial struct Cache
         cache->State = CacheState.Live;
     }
 
-    /// <summary>Rounds in the fronts of threads and in the loaded and previous magazines of all CPUs.</summary>
+    /// <summary>
+    /// Rounds in the loaded and previous magazines of all CPUs. Those in fronts are counted by <see cref="ThreadFronts.CountRounds"/>, which takes
+    /// the fronts' locks and so cannot be called with the lock of the slabs in hand.
+    /// </summary>
     public static long CountInMagazines(Cache* cache)
     {
-        long rounds = ThreadFronts.CountRounds(cache);
+        long rounds = 0;
         for (int cpu = 0; cpu < cache->Registry->CpuCount; cpu++)
         {
             rounds += new SlotWord(Atomic.Load(WordOf(cache, cpu))).Rounds;
