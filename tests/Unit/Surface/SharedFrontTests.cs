@@ -3,7 +3,9 @@ using System.Collections.Generic;
 using System.Linq;
 using System.Runtime.CompilerServices;
 using System.Threading;
+using Kmem.Engine;
 using Kmem.Engine.Caches;
+using Kmem.Engine.Primitives;
 using Xunit;
 
 namespace Kmem.Tests.Unit.Surface;
@@ -189,12 +191,15 @@ public sealed unsafe class SharedFrontChildTests
         Assert.DoesNotContain("magazine", Shared.Describe((void*)pointer), StringComparison.Ordinal);
     }
 
-    /// <summary>Where in its page the caller's frame lies must not matter: the rung that opens the window runs in frames below it.</summary>
+    /// <summary>
+    /// Where in its page the caller's frame lies must not matter: the rung that opens the window runs in frames below it, maybe on the page below. From the
+    /// deepest frame upwards, since a page that was found once stays found.
+    /// </summary>
     [Fact(Explicit = true)]
     public void After_a_slow_call_the_caller_finds_its_front_wherever_its_frame_lies() => OnNewThread(() =>
     {
         List<int> lost = [];
-        for (int depth = 0; depth < 3 * 4096; depth += 32)
+        for (int depth = 3 * 4096; depth >= 0; depth -= 32)
         {
             if (!FindsItsFrontAt(depth))
             {
@@ -204,6 +209,9 @@ public sealed unsafe class SharedFrontChildTests
 
         Assert.True(lost.Count == 0, $"{lost.Count} depths of the stack never find their front: {string.Join(' ', lost)}");
     });
+
+    [Fact(Explicit = true)]
+    public void A_caller_with_a_large_frame_finds_its_front() => OnNewThread(() => Assert.True(FindsItsFrontAboveLargeFrame()));
 
     [Theory(Explicit = true)]
     [InlineData(16 * 1024)]
@@ -365,7 +373,29 @@ public sealed unsafe class SharedFrontChildTests
     private static bool FindsItsFront()
     {
         Kmalloc.Free(Kmalloc.Alloc(16));
-        return FastPath.TryFindFront(Registry->Fronts.Windows, out _);
+        using Watch watch = new(16);
+        void* pointer = Kmalloc.Alloc(16);
+        bool allocates = watch.Moved(-1);
+        Kmalloc.Free(pointer);
+        return allocates && watch.Moved(0);
+    }
+
+    /// <summary>What a method has of stackalloc lies between its locals and the frames of what it calls.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
+    private static bool FindsItsFrontAboveLargeFrame()
+    {
+        byte* large = stackalloc byte[20_000];
+        Touch(large);
+        bool finds = false;
+        for (int look = 0; look < 2; look++)
+        {
+            void* pointer = Kmalloc.Alloc(16);
+            using Watch watch = new(16);
+            Kmalloc.Free(pointer);
+            finds = watch.Moved(1);
+        }
+
+        return finds;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -412,12 +442,14 @@ public sealed unsafe class SharedFrontChildTests
     private static void OnNewThread(Action work, int stackBytes = 0)
     {
         Exception? failure = null;
+        ThreadFront* front = null;
         Thread thread = new(
             () =>
             {
                 try
                 {
                     work();
+                    front = Face.CurrentFront();
                 }
 #pragma warning disable CA1031 // It is thrown where the thread was started.
                 catch (Exception exception)
@@ -429,9 +461,35 @@ public sealed unsafe class SharedFrontChildTests
             stackBytes);
         thread.Start();
         thread.Join();
+
+        // The thread's last steps come after what a join waits for.
+        Assert.True(front == null || SpinWait.SpinUntil(() => Atomic.Load(&front->State) != ThreadFrontState.Owned, 10_000), "the front was not abandoned");
         if (failure != null)
         {
             throw new InvalidOperationException("A thread failed.", failure);
         }
+    }
+
+    /// <summary>
+    /// Tells the inlined rung from the slow ones: while the lock of the current thread's front looks held, only the inlined rung moves the entry.
+    /// </summary>
+    private readonly ref struct Watch
+    {
+        private readonly ThreadFront* _front = Face.CurrentFront();
+        private readonly nuint* _entry;
+        private readonly nuint _top;
+
+        public Watch(nuint size)
+        {
+            _entry = (nuint*)((byte*)_front + Engine.Sized.SizedHeap.ClassFor(Shared.Core, size)->FrontOffset);
+            SpinWait.SpinUntil(TryHold);
+            _top = *_entry;
+        }
+
+        public bool Moved(int rounds) => *_entry == _top + (nuint)(rounds * 8);
+
+        public void Dispose() => Atomic.Store((int*)&Face.CurrentFront()->Lock, 0);
+
+        private static bool TryHold() => Atomic.CompareExchange((int*)&Face.CurrentFront()->Lock, 0, 1);
     }
 }

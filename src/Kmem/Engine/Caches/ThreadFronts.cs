@@ -9,7 +9,8 @@ namespace Kmem.Engine.Caches;
 // Thread-local memory costs a .NET caller a call, but the address of a local variable is known to the code that has it,
 // and a page of a stack is one thread's alone. So there are *windows*, found by the low bits of the number of a stack
 // page: the number of the page that it was made for, and the front of the thread whose stack has that page. A caller whose
-// page it is has found its front; any other asks the face which one it has, and makes the window its own. Windows are written
+// page it is has found its front; any other asks the face which one it has, and makes the window its own: that of the page from which it
+// looked, since the frames of what it calls may lie on others. Windows are written
 // one at a time, the page last, and the page is read last: so a front that is read beside a thread's own page is
 // that thread's. A front remembers which windows lead to it, and when its thread ends, emitted code
 // closes them all, before the stack can be another thread's.
@@ -91,10 +92,9 @@ internal unsafe struct ThreadFronts
         return Atomic.Load(&window->Page) == page;
     }
 
-    /// <summary>The current thread's front, found for it if it is new, and from now on found by its stack; null where there is no more room for fronts.</summary>
+    /// <summary>The current thread's front, found for it if it is new; null where there is no more room for fronts.</summary>
     public static ThreadFront* Enter(CacheRegistry* registry)
     {
-        byte here;
         ThreadFront* front = Face.CurrentFront();
         if (front == null)
         {
@@ -107,12 +107,17 @@ internal unsafe struct ThreadFronts
             }
         }
 
+        return front;
+    }
+
+    /// <summary>From now on the current thread's front is found from this address of its stack, where the caller looked for it.</summary>
+    public static void LetFind(CacheRegistry* registry, void* stackAddress)
+    {
+        ThreadFront* front = Enter(registry);
         if (front != null)
         {
-            OpenWindow(registry, front, &here);
+            OpenWindow(registry, front, stackAddress);
         }
-
-        return front;
     }
 
     public static void DrainCache(Cache* cache, int cpu)
@@ -201,7 +206,7 @@ internal unsafe struct ThreadFronts
     /// Lets the front be found from a page of its owner's stack. Not from another stack that the thread may be on: another thread could be
     /// there later.
     /// </summary>
-    private static void OpenWindow(CacheRegistry* registry, ThreadFront* front, void* stackAddress)
+    public static void OpenWindow(CacheRegistry* registry, ThreadFront* front, void* stackAddress)
     {
         nuint page = (nuint)stackAddress >> Address.PageShift;
         FrontWindow* window = WindowOf(registry->Fronts.Windows, page);
@@ -238,7 +243,7 @@ internal unsafe struct ThreadFronts
     }
 
     /// <summary>The front of a thread that has ended, with the rounds that it left.</summary>
-    private static ThreadFront* Adopt(CacheRegistry* registry)
+    public static ThreadFront* Adopt(CacheRegistry* registry)
     {
         for (int index = 0; index < Count(registry); index++)
         {
@@ -254,7 +259,7 @@ internal unsafe struct ThreadFronts
     }
 
     /// <summary>A new front at the end of the array; null when that is full or memory is out.</summary>
-    private static ThreadFront* Create(CacheRegistry* registry)
+    public static ThreadFront* Create(CacheRegistry* registry)
     {
         // Readers look at all fronts below the count, so it grows only when the front can be looked at.
         RankedLock.Enter(&registry->Lock, LockRank.Registry);
