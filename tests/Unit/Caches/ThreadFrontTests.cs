@@ -170,6 +170,34 @@ public sealed unsafe class ThreadFrontTests
     }
 
     /// <summary>
+    /// A drain may take the CPU's word between the compare and the store of the sequence that exchanges it; then it knows only by what it finds there
+    /// that the magazine has gone. Storms show the damage: FrontStormTests.
+    /// </summary>
+    [Fact]
+    public void A_CPUs_magazine_is_taken_for_another_one_and_never_for_nothing() => OneCpu.Run(() =>
+    {
+        using TestFronts fronts = new(capacity: 13);
+        ThreadFront* front = fronts.Create();
+        Magazine* magazine = CacheRegistry.AllocateMagazine(fronts.Registry, 13, 0);
+        List<nint> objects = fronts.AllocateMany(front, 3);
+        ThreadFront.Drain(front, fronts.Cache, 0);
+        (Magazine.RoundsOf(magazine)[0], Magazine.RoundsOf(magazine)[1]) = ((nuint)objects[0], (nuint)objects[1]);
+        ulong* word = Cache.WordOf(fronts.Cache, CacheRegistry.CurrentCpu(fronts.Registry));
+        Atomic.Store(word, new SlotWord(magazine, 2).Value);
+
+        nint first = (nint)fronts.Allocate(front);
+        Assert.DoesNotContain(first, objects[..2]);
+        Assert.Equal(new SlotWord(magazine, 2).Value, Atomic.Load(word));
+
+        // What is left of the magazine that it has now goes out; then it gives that for the CPU's.
+        List<nint> rest = fronts.AllocateMany(front, ThreadFront.CountRounds(front, fronts.Cache));
+        Assert.Equal(objects[1], (nint)fronts.Allocate(front));
+        Assert.True(new SlotWord(Atomic.Load(word)) is { HasMagazine: true, Rounds: 0 });
+        fronts.FreeMany(front, [first, objects[1], objects[2], .. rest]);
+        fronts.AssertEmptyAfterDrain();
+    });
+
+    /// <summary>
     /// The owner stands between reading its entry and storing it when another takes the magazine away. Whoever takes must wait, and must take again what the
     /// owner stores.
     /// </summary>
