@@ -335,6 +335,46 @@ public sealed unsafe class ThreadFrontTests
         fronts.AssertEmptyAfterDrain();
     }
 
+    /// <summary>Without a front, every call is slow; it must not also look through all of them.</summary>
+    [Fact]
+    public void A_thread_that_found_no_front_lets_others_look_again_after_the_next_maintenance()
+    {
+        using FailingOs os = new();
+        using TestFronts fronts = new(os);
+        ThreadFront* front = fronts.Create();
+        os.FailAllFrom(0, OsCalls.Commit);
+        Assert.True(ThreadFronts.Take(fronts.Registry) == null);
+        front->State = ThreadFrontState.Abandoned;
+        os.FailNothing();
+        for (int look = 0; look < 10; look++)
+        {
+            Assert.True(ThreadFronts.Take(fronts.Registry) == null);
+        }
+
+        Assert.Equal(0, os.Calls);
+        Reaper.Maintain(fronts.Registry);
+        Assert.True(ThreadFronts.Take(fronts.Registry) == front);
+        Assert.True(ThreadFronts.Take(fronts.Registry) == front + 1);
+    }
+
+    /// <summary>Stacks that a program placed itself need not end where a page does.</summary>
+    [Fact]
+    public void A_page_of_which_another_stack_may_have_a_part_has_no_window()
+    {
+        using TestFronts fronts = new();
+        ThreadFront* front = fronts.Create();
+        (front->StackLow, front->StackBytes) = (0x3000_0800, 2 * 4096);
+        for (nuint page = 0x3000_0000; page <= 0x3000_3000; page += 4096)
+        {
+            ThreadFronts.OpenWindow(fronts.Registry, front, (void*)(page + 0x900));
+            Assert.Equal(page == 0x3000_1000, ThreadFronts.TryFind(fronts.Registry->Fronts.Windows, (void*)page, out _));
+        }
+
+        front->StackBytes = 0;
+        ThreadFronts.OpenWindow(fronts.Registry, front, (void*)0x3000_2000);
+        Assert.False(ThreadFronts.TryFind(fronts.Registry->Fronts.Windows, (void*)0x3000_2000, out _));
+    }
+
     [Fact]
     public void Maintenance_empties_at_once_what_was_left_and_after_five_idle_passes_what_is_owned()
     {

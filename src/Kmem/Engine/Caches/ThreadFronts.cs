@@ -48,6 +48,9 @@ internal unsafe struct ThreadFronts
     /// <summary>Fronts that were ever used. Atomic.</summary>
     private int _count;
 
+    /// <summary>1 after a thread found no front to take; then no other looks for one before the next maintenance: a look costs a line of every front.</summary>
+    private int _exhausted;
+
     /// <summary>What entries without a magazine point between: nothing to pop, no room to push.</summary>
     private fixed ulong _empty[2];
 
@@ -98,8 +101,7 @@ internal unsafe struct ThreadFronts
         ThreadFront* front = Face.CurrentFront();
         if (front == null)
         {
-            front = Adopt(registry);
-            front = front != null ? front : Create(registry);
+            front = Take(registry);
             if (front != null && !Face.TrySetCurrentFront(front))
             {
                 Atomic.Store(&front->State, ThreadFrontState.Abandoned);
@@ -168,6 +170,7 @@ internal unsafe struct ThreadFronts
     /// <summary>Empties the fronts that nobody has, or nobody used for five passes.</summary>
     public static void Maintain(CacheRegistry* registry)
     {
+        Atomic.Store(&registry->Fronts._exhausted, 0);
         for (int index = 0; index < Count(registry); index++)
         {
             ThreadFront* front = At(registry, index);
@@ -204,13 +207,15 @@ internal unsafe struct ThreadFronts
 
     /// <summary>
     /// Lets the front be found from a page of its owner's stack. Not from another stack that the thread may be on: another thread could be
-    /// there later.
+    /// there later. Nor from a page at either end of which another stack has a part, as of a stack that the program placed itself.
     /// </summary>
     public static void OpenWindow(CacheRegistry* registry, ThreadFront* front, void* stackAddress)
     {
         nuint page = (nuint)stackAddress >> Address.PageShift;
         FrontWindow* window = WindowOf(registry->Fronts.Windows, page);
-        if ((nuint)stackAddress - front->StackLow >= front->StackBytes || Atomic.Load(&window->Page) == page)
+        nuint start = page << Address.PageShift;
+        bool isWhole = start >= front->StackLow && start + Address.PageSizeBytes <= front->StackLow + front->StackBytes;
+        if (!isWhole || Atomic.Load(&window->Page) == page)
         {
             return;
         }
@@ -240,6 +245,24 @@ internal unsafe struct ThreadFronts
                 ThreadFront.Drain(front, CacheRegistry.At(registry, index), 0);
             }
         }
+    }
+
+    /// <summary>A front for a thread that has none, or null.</summary>
+    public static ThreadFront* Take(CacheRegistry* registry)
+    {
+        if (Atomic.Load(&registry->Fronts._exhausted) != 0)
+        {
+            return null;
+        }
+
+        ThreadFront* front = Adopt(registry);
+        front = front != null ? front : Create(registry);
+        if (front == null)
+        {
+            Atomic.Store(&registry->Fronts._exhausted, 1);
+        }
+
+        return front;
     }
 
     /// <summary>The front of a thread that has ended, with the rounds that it left.</summary>
