@@ -50,15 +50,6 @@ internal static unsafe class FastPath
     public static nuint EntryFor(byte* classTable, nuint sizeBytes) =>
         ThreadFront.EntriesOffset + ((nuint)classTable[(sizeBytes + 7) >> SizeClasses.GranuleShift] * 8);
 
-    /// <summary>The current thread's front in a heap that has them.</summary>
-    [SkipLocalsInit]
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool TryFindFront(FrontWindow* windows, out ThreadFront* front)
-    {
-        byte here;
-        return ThreadFronts.TryFind(windows, &here, out front);
-    }
-
     /// <summary>
     /// The page of an address that starts an object. False: not below the frontier of the first range, no slab, or no object. Says nothing of
     /// whether the object is free.

@@ -31,14 +31,16 @@ public static unsafe class Kmalloc
     /// <returns>The memory, aligned to 16 bytes. Never null.</returns>
     /// <exception cref="System.OutOfMemoryException">The OS gives no more memory, or the heap's address space is full.</exception>
     /// <safety>The caller accesses no more than <see cref="UsableSize"/> bytes, does not read what it has not written, and does not use the memory after freeing it.</safety>
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void* Alloc(nuint sizeBytes)
     {
+        byte here;
         if (sizeBytes - 1 < s_largest)
         {
             if (SharedFronts.AreUsed)
             {
-                if (FastPath.TryFindFront(SharedFronts.Windows, out ThreadFront* front)
+                if (ThreadFronts.TryFind(SharedFronts.Windows, &here, out ThreadFront* front)
                     && ThreadFront.TryPop(front, FastPath.EntryFor(s_classTable, sizeBytes), out void* own))
                 {
                     return own;
@@ -54,7 +56,7 @@ public static unsafe class Kmalloc
             }
         }
 
-        return s_heap.AllocSlow(sizeBytes);
+        return s_heap.AllocSlow(sizeBytes, &here);
     }
 
     /// <summary>Like <see cref="Alloc"/>, but returns null when memory is out.</summary>
@@ -100,13 +102,15 @@ public static unsafe class Kmalloc
     /// other frees in between is found when its magazine is emptied.
     /// </exception>
     /// <safety>The memory is not used afterwards by anyone.</safety>
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Free(void* pointer)
     {
+        byte here;
         if (SharedFronts.AreUsed)
         {
             if (FastPath.TryFindObject(SharedFronts.FirstBase, SharedFronts.Frontier, SharedFronts.MemoryMap, pointer, out Page* page)
-                && FastPath.TryFindFront(SharedFronts.Windows, out ThreadFront* front)
+                && ThreadFronts.TryFind(SharedFronts.Windows, &here, out ThreadFront* front)
                 && ThreadFront.TryPush(front, ThreadFront.EntriesOffset + ((nuint)page->FrontEntry * 8), pointer))
             {
                 return;
@@ -117,7 +121,7 @@ public static unsafe class Kmalloc
             return;
         }
 
-        s_heap.FreeSlow(pointer);
+        s_heap.FreeSlow(pointer, &here);
     }
 
     /// <summary>Like <see cref="Free(void*)"/> for callers that know the size, which is checked.</summary>

@@ -171,12 +171,14 @@ public sealed unsafe class KmemCache : IDisposable
     /// <exception cref="OutOfMemoryException">Memory is out.</exception>
     /// <exception cref="InvalidOperationException">The constructor refused. What it throws itself comes through as it is.</exception>
     /// <safety>The caller accesses no more than <see cref="ObjectSizeBytes"/> bytes and does not use the object after freeing it.</safety>
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void* Alloc()
     {
+        byte here;
         if (_hasFronts)
         {
-            if (FastPath.TryFindFront(SharedFronts.Windows, out ThreadFront* front) && ThreadFront.TryPop(front, _allocEntry, out void* own))
+            if (ThreadFronts.TryFind(SharedFronts.Windows, &here, out ThreadFront* front) && ThreadFront.TryPop(front, _allocEntry, out void* own))
             {
                 return own;
             }
@@ -190,7 +192,7 @@ public sealed unsafe class KmemCache : IDisposable
             }
         }
 
-        return AllocSlow();
+        return AllocSlow(&here);
     }
 
     /// <summary>Like <see cref="Alloc"/>, but returns null when memory is out or the constructor returned false.</summary>
@@ -224,14 +226,16 @@ public sealed unsafe class KmemCache : IDisposable
     /// <exception cref="KmemMisuseException">The pointer is foreign, inside an object, of another cache, or free already.</exception>
     /// <exception cref="ObjectDisposedException">The cache was disposed.</exception>
     /// <safety>The object is not used afterwards by anyone.</safety>
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Free(void* pointer)
     {
+        byte here;
         if (_hasFronts)
         {
             if (FastPath.TryFindObject(SharedFronts.FirstBase, SharedFronts.Frontier, SharedFronts.MemoryMap, pointer, out Page* page)
                 && page->CacheIndex == _index
-                && FastPath.TryFindFront(SharedFronts.Windows, out ThreadFront* front)
+                && ThreadFronts.TryFind(SharedFronts.Windows, &here, out ThreadFront* front)
                 && ThreadFront.TryPush(front, ThreadFront.EntriesOffset + ((nuint)page->FrontEntry * 8), pointer))
             {
                 return;
@@ -242,7 +246,7 @@ public sealed unsafe class KmemCache : IDisposable
             return;
         }
 
-        FreeSlow(pointer);
+        FreeSlow(pointer, &here);
     }
 
     /// <summary>Fills the span with objects: all or none.</summary>
@@ -379,8 +383,9 @@ public sealed unsafe class KmemCache : IDisposable
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private void* AllocSlow()
+    private void* AllocSlow(void* stackAddress)
     {
+        LetFindFront(stackAddress);
         void* round = TryAllocSlow();
         if (round == null)
         {
@@ -414,11 +419,21 @@ public sealed unsafe class KmemCache : IDisposable
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private void FreeSlow(void* pointer)
+    private void FreeSlow(void* pointer, void* stackAddress)
     {
         ThrowIfDisposed();
+        LetFindFront(stackAddress);
         ThrowIfMisuse(SizedHeap.FreeToCache(_heap.Core, _core, pointer), pointer, nameof(Free));
         _heap.ThrowIfDoubleFree();
+    }
+
+    /// <summary>From where the caller looked for its thread's front, it finds it the next time.</summary>
+    private void LetFindFront(void* stackAddress)
+    {
+        if (_hasFronts && _core != null)
+        {
+            ThreadFronts.LetFind(&_heap.Core->Registry, stackAddress);
+        }
     }
 
     /// <summary>The text is made only for a mistake: slow rungs allocate nothing managed.</summary>

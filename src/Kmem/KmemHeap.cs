@@ -347,6 +347,33 @@ public sealed unsafe partial class KmemHeap : IDisposable
         }
     }
 
+    /// <summary>The slow rungs for a caller that looked for its front: from where it stands, it finds that the next time.</summary>
+    /// <param name="sizeBytes">Bytes.</param>
+    /// <param name="stackAddress">Where the caller looked from. Frames of what it calls may lie on other pages.</param>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    internal void* AllocSlow(nuint sizeBytes, void* stackAddress)
+    {
+        if (HasFronts)
+        {
+            ThreadFronts.LetFind(&Core->Registry, stackAddress);
+        }
+
+        return AllocSlow(sizeBytes);
+    }
+
+    /// <summary>The mirror.</summary>
+    /// <inheritdoc cref="AllocSlow(nuint, void*)"/>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    internal void FreeSlow(void* pointer, void* stackAddress)
+    {
+        if (HasFronts)
+        {
+            ThreadFronts.LetFind(&Core->Registry, stackAddress);
+        }
+
+        FreeSlow(pointer);
+    }
+
     [MethodImpl(MethodImplOptions.NoInlining)]
     internal void* AllocSlow(nuint sizeBytes)
     {

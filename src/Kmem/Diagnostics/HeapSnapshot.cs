@@ -71,7 +71,7 @@ internal static unsafe class HeapSnapshot
 
     public static KmemCacheStatistics OfCache(KmemHeap heap, Cache* cache)
     {
-        // Their locks rank above the slabs'.
+        // Before the lock of the slabs: an owner that changes magazines holds its front's lock and waits for that of the slabs.
         long inFronts = ThreadFronts.CountRounds(cache);
         RankedLock.Enter(&cache->Slabs.Lock, LockRank.Slabs);
         SlabLists slabs = cache->Slabs;

@@ -10,7 +10,7 @@ internal static unsafe class MagazineSearch
     {
         for (int cpu = 0; cpu < cache->Registry->CpuCount; cpu++)
         {
-            // The slot's lock keeps the magazines loaded where they are; rounds may come and go.
+            // The slot's lock keeps drains out, not a front that exchanges the loaded magazine: what is read may be what that does with it.
             CpuSlot* slot = Cache.CpuSlotOf(cache, cpu);
             RankedLock.Enter(&slot->Lock, LockRank.CpuSlot);
             bool found = Magazine.Contains(new SlotWord(Atomic.Load(Cache.WordOf(cache, cpu))), round) || Magazine.Contains(new SlotWord(slot->Previous), round);

@@ -62,7 +62,10 @@ internal unsafe partial struct Cache
         cache->State = CacheState.Live;
     }
 
-    /// <summary>Rounds in the loaded and previous magazines of all CPUs.</summary>
+    /// <summary>
+    /// Rounds in the loaded and previous magazines of all CPUs. Those in fronts are counted by <see cref="ThreadFronts.CountRounds"/>, which takes
+    /// the fronts' locks and so cannot be called with the lock of the slabs in hand.
+    /// </summary>
     public static long CountInMagazines(Cache* cache)
     {
         long rounds = 0;

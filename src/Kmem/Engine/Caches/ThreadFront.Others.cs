@@ -1,4 +1,6 @@
+using Kmem.Engine.Pages;
 using Kmem.Engine.Primitives;
+using Kmem.Engine.Slabs;
 
 namespace Kmem.Engine.Caches;
 
@@ -40,13 +42,15 @@ internal unsafe partial struct ThreadFront
         return found;
     }
 
-    /// <summary>Whether the words that stop pops and pushes are in place.</summary>
+    /// <summary>Whether the words that stop pops and pushes are in place. Of a damaged magazine nothing is believed that would lead out of it.</summary>
     public static bool IsValid(ThreadFront* front, Cache* cache)
     {
         RankedLock.Enter(&front->Lock, LockRank.ThreadFront);
-        SlotWord loaded = LoadedLocked(front, cache);
+        nuint top = Atomic.Load(EntryOf(front, cache));
         SlotWord previous = new(*PreviousOf(front, cache));
-        bool valid = (!loaded.HasMagazine || Magazine.IsBounded(loaded)) && (!previous.HasMagazine || Magazine.IsBounded(previous));
+        Magazine* loaded = top == Without(cache) ? null : MagazineAround(cache, top);
+        bool valid = (top == Without(cache) || (loaded != null && IsBounded(cache, loaded, (int)((nuint*)top - Magazine.RoundsOf(loaded)))))
+            && (!previous.HasMagazine || IsBounded(cache, previous.Magazine, previous.Rounds));
         RankedLock.Exit(&front->Lock, LockRank.ThreadFront);
         return valid;
     }
@@ -54,7 +58,6 @@ internal unsafe partial struct ThreadFront
     /// <summary>The loaded magazine with as many rounds as it had a moment ago.</summary>
     private static SlotWord LoadedLocked(ThreadFront* front, Cache* cache) => WordOfTop(cache, Atomic.Load(EntryOf(front, cache)));
 
-    /// <summary>The end of a magazine tells where it starts.</summary>
     private static SlotWord WordOfTop(Cache* cache, nuint top)
     {
         if (top == Without(cache))
@@ -62,14 +65,35 @@ internal unsafe partial struct ThreadFront
             return new SlotWord(SlotWord.None);
         }
 
-        nuint* end = (nuint*)top;
-        while (!Magazine.IsEnd(*end))
+        Magazine* magazine = MagazineAround(cache, top);
+        Invariant.Check(magazine != null);
+        return new SlotWord(magazine, (int)((nuint*)top - Magazine.RoundsOf(magazine)));
+    }
+
+    /// <summary>The magazine that an entry points into, by its slab: what it says of itself may be damaged. Null: none is there.</summary>
+    private static Magazine* MagazineAround(Cache* cache, nuint top)
+    {
+        Zone* zone = cache->Registry->Zone;
+        Page* page = Zone.PageOf(zone, (void*)top);
+        if (page == null || page->CacheIndex == 0 || page->CacheIndex >= CacheRegistry.FirstOrdinary)
         {
-            end++;
+            return null;
         }
 
-        Magazine* magazine = Magazine.OfEnd(end);
-        return new SlotWord(magazine, (int)((nuint*)top - Magazine.RoundsOf(magazine)));
+        nuint slab = (nuint)Zone.AddressOf(zone, Slab.HeadOf(page));
+        nuint stride = CacheRegistry.At(cache->Registry, page->CacheIndex)->Slabs.Layout.StrideBytes;
+        return (Magazine*)(slab + (Slab.IndexOf(page, top) * stride));
+    }
+
+    /// <summary>Whether a magazine's capacity is one of its memory, and its bounds are in place.</summary>
+    private static bool IsBounded(Cache* cache, Magazine* magazine, int rounds)
+    {
+        Page* page = Zone.PageOf(cache->Registry->Zone, magazine);
+        int sizeClass = page->CacheIndex - 1;
+        return (uint)sizeClass < MagazineSizing.SizeClasses
+            && Magazine.HeaderBytes + (((nuint)magazine->Capacity + 1) * 8) <= MagazineSizing.BytesOf(sizeClass)
+            && rounds >= 0
+            && Magazine.IsBounded(new SlotWord(magazine, rounds));
     }
 
     /// <summary>Takes the loaded magazine out of its entry, or none. See the theory.</summary>

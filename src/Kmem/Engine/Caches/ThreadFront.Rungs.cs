@@ -140,13 +140,10 @@ internal unsafe partial struct ThreadFront
             return kept;
         }
 
-        if (full.HasMagazine)
+        SlotWord word = ExchangeWithCpu(cache, wantsRounds: false, full);
+        if (word.HasMagazine)
         {
-            SlotWord word = ExchangeWithCpu(cache, wantsRounds: false, full);
-            if (word.HasMagazine)
-            {
-                return word;
-            }
+            return word;
         }
 
         Magazine* empty;
@@ -181,13 +178,17 @@ internal unsafe partial struct ThreadFront
     }
 
     /// <summary>
-    /// The CPU's loaded magazine in exchange for another, if it has rounds, or if it is empty, as wanted. None: it is not as wanted, or the
-    /// thread moved.
+    /// The CPU's loaded magazine in exchange for another, if it has rounds, or if it is empty, as wanted. None: it is not as wanted, there is none to
+    /// give for it, or the thread moved.
     /// </summary>
+    /// <remarks>
+    /// Never for nothing. This takes no lock of the slot, so that a drain may have taken the word after the sequence compared it and before it stores:
+    /// the drain knows by what it finds there then that the magazine has gone. No magazine would be what it left itself, and both would have it.
+    /// </remarks>
     private static SlotWord ExchangeWithCpu(Cache* cache, bool wantsRounds, SlotWord instead)
     {
         int cpu = RestartableSequence.CurrentCpu();
-        if ((uint)cpu < (uint)cache->Registry->CpuCount)
+        if (instead.HasMagazine && (uint)cpu < (uint)cache->Registry->CpuCount)
         {
             SlotWord word = new(Atomic.Load(Cache.WordOf(cache, cpu)));
             if (word.HasMagazine && word.Rounds != 0 == wantsRounds && RestartableSequence.Exchange(cache->Slot, cpu, word.Value, instead.Value))

@@ -8,8 +8,8 @@ namespace Kmem.Engine.Caches;
 // Thread-local memory costs a .NET caller a call, but the address of a local variable is known to the code that has it,
 // and a page of a stack is one thread's alone. So there are *windows*, found by the low bits of the number of a stack
 // page: the number of the page that it was made for, and the front of the thread whose stack has that page. A caller whose
-// page it is has found its front; any other asks the face which one it has, and makes the window its own. Windows are written
-// one at a time, the page last, and the page is read last: so a front that is read beside a thread's own page is
+// page it is has found its front; any other asks the face which one it has, and makes the window its own: that of the page from which it
+// looked, since the frames of what it calls may lie on others. Windows are written one at a time, the page last, and the page is read last: so a front that is read beside a thread's own page is
 // that thread's. A front remembers which windows lead to it, and when its thread ends, emitted code
 // closes them all, before the stack can be another thread's.
 
@@ -24,8 +24,8 @@ internal unsafe struct FrontWindow
 
 internal unsafe partial struct ThreadFronts
 {
-    /// <summary>2 MiB of them, of which a line or two are touched for each stack; 512 MiB of stacks before two pages can share one.</summary>
-    private const nuint WindowCount = 1 << 17;
+    /// <summary>1 MiB of them, of which a line or two are touched for each stack. Two pages of stacks share one if they are a multiple of 256 MiB apart.</summary>
+    private const nuint WindowCount = 1 << 16;
 
     /// <summary>Of two threads that share a window, one has it for so many misses of the other.</summary>
     private const uint MissesToTakeWindow = 1024;
@@ -44,14 +44,16 @@ internal unsafe partial struct ThreadFronts
 
     /// <summary>
     /// Lets the front be found from a page of its owner's stack. Not from another stack that the thread may be on: another thread could be
-    /// there later.
+    /// there later. Nor from a page at either end of which another stack has a part, as of a stack that the program placed itself.
     /// </summary>
-    private static void OpenWindow(CacheRegistry* registry, ThreadFront* front, void* stackAddress)
+    public static void OpenWindow(CacheRegistry* registry, ThreadFront* front, void* stackAddress)
     {
         nuint page = (nuint)stackAddress >> Address.PageShift;
         FrontWindow* window = WindowOf(registry->Fronts.Windows, page);
         nuint present = Atomic.Load(&window->Page);
-        if ((nuint)stackAddress - front->StackLow >= front->StackBytes
+        nuint start = page << Address.PageShift;
+        bool isWhole = start >= front->StackLow && start + Address.PageSizeBytes <= front->StackLow + front->StackBytes;
+        if (!isWhole
             || present == page
             || (present != 0 && ++front->WindowMisses % MissesToTakeWindow != 0))
         {

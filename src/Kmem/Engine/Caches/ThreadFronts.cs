@@ -25,6 +25,9 @@ internal unsafe partial struct ThreadFronts
     /// <summary>Fronts that were ever used. Atomic.</summary>
     private int _count;
 
+    /// <summary>1 after a thread found no front to take; then no other looks for one before the next maintenance: a look costs a line of every front.</summary>
+    private int _exhausted;
+
     /// <summary>What entries without a magazine point between: nothing to pop, no room to push.</summary>
     private fixed ulong _empty[2];
 
@@ -59,15 +62,13 @@ internal unsafe partial struct ThreadFronts
             ? ThreadFront.EntriesOffset + (cacheIndex * 8)
             : 0;
 
-    /// <summary>The current thread's front, found for it if it is new, and from now on found by its stack; null where there is no more room for fronts.</summary>
+    /// <summary>The current thread's front, found for it if it is new; null where there is no more room for fronts.</summary>
     public static ThreadFront* Enter(CacheRegistry* registry)
     {
-        byte here;
         ThreadFront* front = Face.CurrentFront();
         if (front == null)
         {
-            front = Adopt(registry);
-            front = front != null ? front : Create(registry);
+            front = Take(registry);
             if (front != null && !Face.TrySetCurrentFront(front))
             {
                 Atomic.Store(&front->State, ThreadFrontState.Abandoned);
@@ -75,12 +76,17 @@ internal unsafe partial struct ThreadFronts
             }
         }
 
+        return front;
+    }
+
+    /// <summary>From now on the current thread's front is found from this address of its stack, where the caller looked for it.</summary>
+    public static void LetFind(CacheRegistry* registry, void* stackAddress)
+    {
+        ThreadFront* front = Enter(registry);
         if (front != null)
         {
-            OpenWindow(registry, front, &here);
+            OpenWindow(registry, front, stackAddress);
         }
-
-        return front;
     }
 
     /// <summary>Makes the entries of a cache that takes a new index, before anybody can know it. The registry's lock is held.</summary>
@@ -141,6 +147,7 @@ internal unsafe partial struct ThreadFronts
     /// <summary>Empties the fronts that nobody has, or nobody used for five passes.</summary>
     public static void Maintain(CacheRegistry* registry)
     {
+        Atomic.Store(&registry->Fronts._exhausted, 0);
         for (int index = 0; index < Count(registry); index++)
         {
             ThreadFront* front = At(registry, index);
@@ -194,8 +201,26 @@ internal unsafe partial struct ThreadFronts
         }
     }
 
+    /// <summary>A front for a thread that has none, or null.</summary>
+    public static ThreadFront* Take(CacheRegistry* registry)
+    {
+        if (Atomic.Load(&registry->Fronts._exhausted) != 0)
+        {
+            return null;
+        }
+
+        ThreadFront* front = Adopt(registry);
+        front = front != null ? front : Create(registry);
+        if (front == null)
+        {
+            Atomic.Store(&registry->Fronts._exhausted, 1);
+        }
+
+        return front;
+    }
+
     /// <summary>The front of a thread that has ended, with the rounds that it left.</summary>
-    private static ThreadFront* Adopt(CacheRegistry* registry)
+    public static ThreadFront* Adopt(CacheRegistry* registry)
     {
         for (int index = 0; index < Count(registry); index++)
         {
@@ -211,7 +236,7 @@ internal unsafe partial struct ThreadFronts
     }
 
     /// <summary>A new front at the end of the array; null when that is full or memory is out.</summary>
-    private static ThreadFront* Create(CacheRegistry* registry)
+    public static ThreadFront* Create(CacheRegistry* registry)
     {
         // Readers look at all fronts below the count, so it grows only when the front can be looked at.
         RankedLock.Enter(&registry->Lock, LockRank.Registry);
