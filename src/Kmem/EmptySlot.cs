@@ -6,7 +6,7 @@ using Kmem.Engine.Primitives;
 namespace Kmem;
 
 /// <summary>
-/// A slot that never holds a magazine, and a frontier of 0, for what was disposed: rung 1 needs no test of its own for that, since
+/// A slot that never holds a magazine, and a frontier of 0, for what was disposed: the first rung needs no test of its own for that, since
 /// both send it to the slow rung, where the mistake is named.
 /// </summary>
 /// <remarks>One area of addresses for the process; a word for each front end, which must not meet in one.</remarks>

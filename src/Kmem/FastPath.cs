@@ -9,8 +9,8 @@ using Kmem.Engine.Slabs;
 namespace Kmem;
 
 /// <summary>
-/// Rung 1 of allocate and free, inlined into the public entry points. What it takes as arguments is constant for a heap:
-/// the shared heap passes read-only statics, which the JIT folds into the code.
+/// Rung 1 of allocate and free, and what rung 0 needs to find its entry, inlined into the public entry points. What it takes as arguments is constant for a
+/// heap: the shared heap passes read-only statics, which the JIT folds into the code.
 /// </summary>
 internal static unsafe class FastPath
 {

@@ -13,6 +13,9 @@ namespace Kmem;
 /// Contents are not initialised unless a method says so. All methods may be called from any thread, and memory may be freed by any thread.</para>
 /// <para>One <see cref="Free(void*)"/> frees every pointer that Kmem hands out from this heap, however large or aligned, objects of
 /// caches included.</para>
+/// <para>What a thread frees waits in magazines of its own for its next allocations, where the machine has restartable sequences; else in
+/// magazines of its CPU. A thread that sleeps keeps up to 64 KiB of free objects of each size class until maintenance takes them, after five
+/// passes; one that ends leaves them to the next thread.</para>
 /// </remarks>
 public static unsafe class Kmalloc
 {
@@ -99,7 +102,7 @@ public static unsafe class Kmalloc
     /// <param name="pointer">What was allocated.</param>
     /// <exception cref="KmemMisuseException">
     /// The pointer is foreign, inside something, of another heap, or free already; the message says whose it is. An object freed twice with
-    /// other frees in between is found when its magazine is emptied.
+    /// other frees in between, or by two threads, is found when its magazine is emptied.
     /// </exception>
     /// <safety>The memory is not used afterwards by anyone.</safety>
     [SkipLocalsInit]

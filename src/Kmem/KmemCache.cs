@@ -11,8 +11,8 @@ using Kmem.Engine.Slabs;
 namespace Kmem;
 
 /// <summary>
-/// A cache of objects of one size: the kernel's <c>kmem_cache</c>. Freed objects wait in per-CPU magazines, constructed, for the
-/// next allocation.
+/// A cache of objects of one size: the kernel's <c>kmem_cache</c>. Freed objects wait in magazines, constructed, for the
+/// next allocation: in those of the thread for caches on the shared heap with objects up to 8 KiB, else in those of the CPU.
 /// </summary>
 /// <remarks>
 /// <para>Thread-safe; an object may be freed by another thread than the one that allocated it. Objects live until they are freed;
@@ -32,7 +32,7 @@ public sealed unsafe class KmemCache : IDisposable
     private readonly bool _clearsOnAlloc;
     private readonly nuint _emptySlot;
 
-    // What rung 1 needs, copied here to be one load away.
+    // What rung 1 needs, copied here to be one load away. Rung 0 has it in SharedFronts.
     private readonly byte* _firstBase;
     private readonly Page* _memoryMap;
     private readonly bool _restartable;
@@ -375,7 +375,7 @@ public sealed unsafe class KmemCache : IDisposable
         _bridge?.Dispose();
     }
 
-    /// <summary>Rung 1 of allocation works, unless objects are cleared on the way. Entry 0 of a front never has a magazine.</summary>
+    /// <summary>The first rung of allocation works, unless objects are cleared on the way. Entry 0 of a front never has a magazine.</summary>
     private void LetAllocate(Cache* core)
     {
         _allocSlot = _clearsOnAlloc ? _emptySlot : _slot;

@@ -35,7 +35,10 @@ public sealed unsafe class KmemCacheOptions
     /// <summary>The rule for the size of slabs; null takes the heap's.</summary>
     public KmemSlabRule? SlabRule { get; set; }
 
-    /// <summary>Rounds of one magazine; 0, the default, chooses by object size and adapts. The largest of 2, 4, 8, 14, 30, 62, 126 and 254 that is not above it is used, at least 2.</summary>
+    /// <summary>
+    /// Rounds of one magazine; 0, the default, chooses by object size and adapts. The largest of 2, 4, 8, 13, 29, 61, 125 and 253 that is not above it is used, at
+    /// least 2. A cache that sets it has magazines of CPUs only, none of threads.
+    /// </summary>
     public int MagazineCapacity { get; set; }
 
     /// <summary>

@@ -16,7 +16,11 @@ namespace Kmem;
 /// A heap of one's own: an address range, a page allocator, size classes and caches that share nothing with other heaps.
 /// Disposing it releases everything in it at once.
 /// </summary>
-/// <remarks>Thread-safe, except <see cref="Dispose"/>, after which nothing of the heap may be used. The rules for memory are those of <see cref="Kmalloc"/>.</remarks>
+/// <remarks>
+/// <para>Thread-safe, except <see cref="Dispose"/>, after which nothing of the heap may be used. The rules for memory are those of <see cref="Kmalloc"/>.</para>
+/// <para>What is freed waits in magazines of the CPU. Only the shared heap has magazines of threads too, which <see cref="Kmalloc"/> reaches faster than
+/// the methods here.</para>
+/// </remarks>
 public sealed unsafe partial class KmemHeap : IDisposable
 {
     private readonly KmemHeapOptions _options;
@@ -28,7 +32,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
     /// <summary>Caches on this heap that were not disposed; they must not touch it once it is gone.</summary>
     private readonly HashSet<KmemCache> _caches = [];
 
-    // What rung 1 needs: constant while the heap lives.
+    // What the first rung needs: constant while the heap lives.
     internal readonly SizedHeap* Core;
     internal readonly byte* ClassTable;
     internal readonly nuint Areas;
@@ -242,8 +246,9 @@ public sealed unsafe partial class KmemHeap : IDisposable
     }
 
     /// <summary>
-    /// One maintenance pass: magazines and slabs that nobody needed since the last pass are emptied, and pages that have
-    /// been free for <see cref="KmemHeapOptions.PurgeDelayMilliseconds"/> go back to the OS. Runs in the background by itself unless that was turned off.
+    /// One maintenance pass: what depots and slabs did not need since the last pass is given up, the magazines of CPUs and of threads are emptied that were not
+    /// used for five passes or whose thread has ended, and pages that have been free for <see cref="KmemHeapOptions.PurgeDelayMilliseconds"/> go
+    /// back to the OS. Runs in the background by itself unless that was turned off.
     /// </summary>
     /// <exception cref="KmemMisuseException">An object that was freed twice was found on the way.</exception>
     public void Maintain()
@@ -257,7 +262,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
         ThrowIfDoubleFree();
     }
 
-    /// <summary>Empties every magazine, frees every empty slab and gives every free page back to the OS, now.</summary>
+    /// <summary>Empties every magazine, also those of threads, frees every empty slab and gives every free page back to the OS, now.</summary>
     /// <returns>Bytes given back to the OS.</returns>
     /// <exception cref="KmemMisuseException">An object that was freed twice was found on the way.</exception>
     public nuint Trim()

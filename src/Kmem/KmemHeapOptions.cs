@@ -9,17 +9,20 @@ public enum KmemFrontEnd
     /// </summary>
     Auto,
 
-    /// <summary>Linux restartable sequences: no atomic instruction. Needs x64 Linux, glibc 2.35 or newer, and executable memory.</summary>
+    /// <summary>
+    /// Linux restartable sequences: no atomic instruction. Needs x64 Linux, glibc 2.35 or newer, and executable memory. With it, threads have magazines of their
+    /// own in the shared heap.
+    /// </summary>
     RestartableSequences,
 
-    /// <summary>One atomic exchange per operation. Works everywhere.</summary>
+    /// <summary>One atomic exchange per operation, and no magazines of threads. Works everywhere.</summary>
     TryLock,
 }
 
 /// <summary>Which sizes <c>Kmalloc</c> rounds up to.</summary>
 public enum KmemSizeClasses
 {
-    /// <summary>Four classes per doubling up to 32 KiB, every size a multiple of 16 bytes.</summary>
+    /// <summary>Multiples of 16 bytes up to 128, then eight classes per doubling up to 32 KiB: at most a ninth is lost to rounding above 128 bytes.</summary>
     Default,
 
     /// <summary>The Linux kernel's: 8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096 and 8192 bytes.</summary>
@@ -74,7 +77,8 @@ public sealed class KmemHeapOptions
     public int PurgeDelayMilliseconds { get; set; } = 1000;
 
     /// <summary>
-    /// Interval of background maintenance in milliseconds (reaping of unused magazines and slabs, purging of pages).
+    /// Interval of background maintenance in milliseconds (reaping of unused magazines and slabs, purging of pages). Magazines of CPUs and threads are
+    /// emptied when they were not used for five passes.
     /// Default 1000; 0 turns it off, and <see cref="KmemHeap.Maintain"/> is left to the caller.
     /// </summary>
     public int MaintenanceIntervalMilliseconds { get; set; } = 1000;

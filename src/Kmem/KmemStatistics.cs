@@ -20,7 +20,7 @@ public sealed record KmemStatistics
     /// <summary>Bytes lost to rounding of what callers hold, where known: object size to stride, large allocations to pages.</summary>
     public required ulong RoundingBytes { get; init; }
 
-    /// <summary>Objects in the magazines of CPUs (loaded and previous).</summary>
+    /// <summary>Objects in the magazines of threads and CPUs (loaded and previous). A thread that sleeps keeps its own until maintenance empties them.</summary>
     public required ulong MagazineBytes { get; init; }
 
     /// <summary>Objects in the magazines of depots.</summary>
@@ -38,7 +38,7 @@ public sealed record KmemStatistics
     /// <summary>Free pages that were not given back to the OS.</summary>
     public required ulong FreePageBytes { get; init; }
 
-    /// <summary>Page descriptors, cache table, per-CPU slots and magazines.</summary>
+    /// <summary>Page descriptors, cache table, per-CPU slots, fronts of threads, and magazines.</summary>
     public required ulong MetadataBytes { get; init; }
 
     /// <summary>Memory that the heap has from the OS and has not given back.</summary>
@@ -93,7 +93,7 @@ public sealed record KmemCacheStatistics
     /// <summary>Objects in all slabs, free or not.</summary>
     public required long TotalObjects { get; init; }
 
-    /// <summary>Objects in magazines of CPUs.</summary>
+    /// <summary>Objects in magazines of threads and CPUs.</summary>
     public required long MagazineObjects { get; init; }
 
     /// <summary>Objects in magazines of the depot.</summary>
@@ -117,10 +117,10 @@ public sealed record KmemCacheStatistics
     /// <summary>Rounds of a magazine at present; 0 for a cache without magazines.</summary>
     public required int MagazineCapacity { get; init; }
 
-    /// <summary>Allocations that did not find an object in the loaded magazine.</summary>
+    /// <summary>Allocations that did not find an object in a loaded magazine. What a thread's own previous magazine or its CPU's loaded one serves does not count.</summary>
     public required long AllocMisses { get; init; }
 
-    /// <summary>Of <see cref="AllocMisses"/>: served by the previous magazine.</summary>
+    /// <summary>Of <see cref="AllocMisses"/>: served by the previous magazine of a CPU.</summary>
     public required long AllocFromPrevious { get; init; }
 
     /// <summary>Of <see cref="AllocMisses"/>: served by a magazine of the depot.</summary>
@@ -129,10 +129,10 @@ public sealed record KmemCacheStatistics
     /// <summary>Of <see cref="AllocMisses"/>: served by slabs.</summary>
     public required long AllocFromSlab { get; init; }
 
-    /// <summary>Frees that did not find room in the loaded magazine.</summary>
+    /// <summary>Frees that did not find room in a loaded magazine. What a thread's own previous magazine or its CPU's loaded one takes does not count.</summary>
     public required long FreeMisses { get; init; }
 
-    /// <summary>Of <see cref="FreeMisses"/>: taken by the previous magazine.</summary>
+    /// <summary>Of <see cref="FreeMisses"/>: taken by the previous magazine of a CPU.</summary>
     public required long FreeToPrevious { get; init; }
 
     /// <summary>Of <see cref="FreeMisses"/>: taken by a magazine of the depot or a new one.</summary>

@@ -8,7 +8,7 @@ using Kmem.Engine.Slabs;
 namespace Kmem.Diagnostics;
 
 /// <summary>
-/// Reads the figures of a heap. Nothing was counted for them on the fast path: live objects follow from slabs, words and depots.
+/// Reads the figures of a heap. Nothing was counted for them on the fast path: live objects follow from slabs, fronts, slots and depots.
 /// </summary>
 internal static unsafe class HeapSnapshot
 {

@@ -3,7 +3,10 @@ using Kmem.Engine.Slabs;
 
 namespace Kmem.Engine.Caches;
 
-/// <summary>Many objects at a time: whole runs of rounds move in one sequence, and large requests go past the magazines.</summary>
+/// <summary>
+/// Many objects at a time: whole runs of rounds of the CPU's magazine move in one sequence, and large requests go past the magazines. Fronts give and take one at
+/// a time.
+/// </summary>
 internal unsafe partial struct Cache
 {
     /// <summary>All of <paramref name="count"/> objects, or none when memory is out or a constructor refused.</summary>
@@ -54,8 +57,8 @@ internal unsafe partial struct Cache
     }
 
     /// <summary>
-    /// More than a magazine's worth where the depot has none: straight from the slabs. Else the ladder, which loads or fills a
-    /// magazine for the next pop.
+    /// More than a magazine's worth where the depot has none: straight from the slabs. Else one object by the ladder, which loads or fills a
+    /// magazine of the CPU for the next pop, or of the thread in a heap with fronts.
     /// </summary>
     private static int AllocateRunSlow(Cache* cache, nuint* objects, int count)
     {

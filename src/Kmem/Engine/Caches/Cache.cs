@@ -6,9 +6,9 @@ namespace Kmem.Engine.Caches;
 
 // Theory of the cache layer.
 //
-// A *cache* hands out objects of one size. In front of its slabs it has, for each CPU, a *loaded* and a *previous*
-// *magazine*, stacks of objects called rounds; behind them all a *depot* of full and empty magazines. Allocating pops
-// the loaded magazine, freeing pushes onto it, and both go down the same ladder when it cannot:
+// A *cache* hands out objects of one size. In front of its slabs it has, for each CPU, and in heaps with fronts for each
+// thread too, a *loaded* and a *previous* *magazine*, stacks of objects called rounds; behind them all a *depot* of full and
+// empty magazines. Allocating pops the loaded magazine, freeing pushes onto it, and both go down the same ladder when it cannot:
 //
 //      rung          allocate                              free
 //      0 front       pop what the thread has itself        push there            (heaps with fronts: ThreadFront.cs)
@@ -106,7 +106,7 @@ internal unsafe partial struct Cache
     // ------------------------------------------------------------------ allocate
 
     /// <summary>An object, constructed; null when memory is out or the constructor refused.</summary>
-    /// <remarks>Cost: rung 1 is one call of a stub; no lock, no atomic, no counter.</remarks>
+    /// <remarks>Cost: rung 1 is one call of a stub; no lock, no atomic, no counter. In a heap with fronts it tries the front's lock: only inlined callers do without.</remarks>
     public static void* Allocate(Cache* cache)
     {
         void* round = ThreadFronts.AreUsed(cache->Registry) ? null : Pop(cache);
@@ -149,7 +149,7 @@ internal unsafe partial struct Cache
     // ------------------------------------------------------------------ free, the mirror
 
     /// <summary>Takes an object back. The caller has checked that it is one of this cache. False: it is free already.</summary>
-    /// <remarks>Cost: rung 1 is one call of a stub; no lock, no atomic, no counter.</remarks>
+    /// <remarks>Cost: as for <see cref="Allocate"/>.</remarks>
     public static bool Free(Cache* cache, void* round) =>
         (!ThreadFronts.AreUsed(cache->Registry) && Push(cache, round)) || FreeSlow(cache, round);
 

@@ -6,7 +6,7 @@ using Kmem.Engine.Slabs;
 namespace Kmem.Engine.Caches;
 
 /// <summary>
-/// All caches of one heap: a table indexed by cache, the areas of the CPUs, and the memory of magazines.
+/// All caches of one heap: a table indexed by cache, the fronts of threads, the areas of the CPUs, and the memory of magazines.
 /// </summary>
 /// <remarks>
 /// <code>
@@ -44,7 +44,7 @@ internal unsafe struct CacheRegistry
     /// <summary>Rounds that threads keep for themselves; unused unless <see cref="ThreadFronts.Initialize"/> was called.</summary>
     public ThreadFronts Fronts;
 
-    /// <summary>Rank <see cref="LockRank.Registry"/>. Guards creation and destruction.</summary>
+    /// <summary>Rank <see cref="LockRank.Registry"/>. Guards creation and destruction of caches, and new fronts and windows.</summary>
     public RankedLock Lock;
 
     /// <summary>Rank <see cref="LockRank.Reaper"/>. One maintenance pass, drain of all, or destruction at a time.</summary>
@@ -64,7 +64,7 @@ internal unsafe struct CacheRegistry
     /// <summary>Index of the cache that <see cref="FirstDoubleFree"/> was freed to: its slab may be gone when it is reported.</summary>
     public int FirstDoubleFreeOwner;
 
-    /// <summary>Reserves the table and the areas and makes the caches of magazines. False when memory is out; then <see cref="Destroy"/> cleans up.</summary>
+    /// <summary>Reserves the table, the areas and the fronts, if any, and makes the caches of magazines. False when memory is out; then <see cref="Destroy"/> cleans up.</summary>
     public static bool Initialize(CacheRegistry* registry, OsTable* os, Zone* zone, int cpuCount, bool restartable, bool hasFronts)
     {
         *registry = default;
@@ -94,7 +94,7 @@ internal unsafe struct CacheRegistry
         return true;
     }
 
-    /// <summary>Releases table and areas. The zone goes with the heap, so nothing is given back one by one.</summary>
+    /// <summary>Releases table, areas and fronts. The zone goes with the heap, so nothing is given back one by one.</summary>
     public static void Destroy(CacheRegistry* registry)
     {
         OsTable* os = registry->Os;
@@ -193,7 +193,7 @@ internal unsafe struct CacheRegistry
         _ = Atomic.Add(&registry->DoubleFrees, fault.Count);
     }
 
-    /// <summary>Bytes committed for the table and the areas.</summary>
+    /// <summary>Bytes committed for the table, the areas and the fronts.</summary>
     public static nuint CommittedBytes(CacheRegistry* registry) =>
         ((nuint)registry->Committed * (CacheBytes + ((nuint)registry->CpuCount * CpuSlot.SizeBytes)))
         + ((nuint)registry->CpuCount * Address.AlignUp((nuint)registry->Committed * 8, Address.PageSizeBytes))

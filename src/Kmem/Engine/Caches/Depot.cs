@@ -3,7 +3,7 @@ using Kmem.Engine.Primitives;
 namespace Kmem.Engine.Caches;
 
 /// <summary>
-/// The magazines of one cache that no CPU holds: a list of those with rounds, and a list of empty ones. A CPU comes here
+/// The magazines of one cache that no thread and no CPU holds: a list of those with rounds, and a list of empty ones. A thread or CPU comes here
 /// at most once in a magazine's worth of operations.
 /// </summary>
 /// <remarks>

@@ -11,11 +11,11 @@ internal unsafe struct Magazine
 {
     public const int HeaderBytes = 16;
 
-    /// <summary>Rounds that it takes; at most what its memory holds. Never changes while a CPU holds it.</summary>
+    /// <summary>Rounds that it takes; at most what its memory holds. Never changes while a thread or a CPU holds it.</summary>
     [FieldOffset(0)]
     public ushort Capacity;
 
-    /// <summary>Rounds in it while it is in the depot; while a CPU holds it, the slot's word says.</summary>
+    /// <summary>Rounds in it while it is in the depot; while a thread or a CPU holds it, the front's entry or the slot's word says.</summary>
     [FieldOffset(2)]
     public ushort Rounds;
 
@@ -23,7 +23,10 @@ internal unsafe struct Magazine
     [FieldOffset(4)]
     public ushort SizeClass;
 
-    /// <summary>Next in the depot's list; null while a CPU holds it, since a push compares the word before the first round.</summary>
+    /// <summary>
+    /// Next in the depot's list; null while a thread or a CPU holds it: pops of a front stop at this word, the one before the first round, and pushes
+    /// compare it.
+    /// </summary>
     [FieldOffset(8)]
     public Magazine* Next;
 
@@ -77,7 +80,7 @@ internal unsafe struct Magazine
 
 /// <summary>
 /// The 8-byte word of a slot: which magazine is loaded and how many rounds are in it: <c>address &lt;&lt; 16 | rounds</c>. User
-/// addresses have 47 bits.
+/// addresses have 47 bits. Previous magazines, those of fronts too, are told in the same form.
 /// </summary>
 internal readonly unsafe struct SlotWord
 {

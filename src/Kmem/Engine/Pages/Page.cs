@@ -49,7 +49,7 @@ internal enum Mobility : byte
 
 /// <summary>
 /// The descriptor of one 4 KiB page: 64 bytes, in an array of its own (the memmap), indexed by the page's number.
-/// The descriptor of an object's page answers in one load where its cache's magazines are.
+/// The descriptor of an object's page answers in one load which cache's it is, and so where its magazines are.
 /// </summary>
 /// <remarks>
 /// <code>

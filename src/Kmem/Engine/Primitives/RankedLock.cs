@@ -20,16 +20,16 @@ internal enum LockRank
     /// <summary>The slab lists of one cache: <c>SlabLists</c>.</summary>
     Slabs = 4,
 
-    /// <summary>The magazines of one cache that no CPU holds: <c>Depot</c>.</summary>
+    /// <summary>The magazines of one cache that no thread and no CPU holds: <c>Depot</c>.</summary>
     Depot = 5,
 
     /// <summary>Previous magazine and counters of one cache on one CPU: <c>CpuSlot</c>. Tried on the rungs, waited for by a drain.</summary>
     CpuSlot = 6,
 
-    /// <summary>Taking rounds away from another thread: <c>ThreadFront</c>. The owner never takes it.</summary>
+    /// <summary>Changing the magazines of one thread: <c>ThreadFront</c>. Tried by the owner, waited for by a drain.</summary>
     ThreadFront = 7,
 
-    /// <summary>The table of caches, and the array of fronts: <c>CacheRegistry</c>.</summary>
+    /// <summary>The table of caches, the array of fronts and their windows: <c>CacheRegistry</c>.</summary>
     Registry = 8,
 
     /// <summary>One maintenance pass at a time: <c>Reaper</c>.</summary>

@@ -16,7 +16,7 @@ internal enum SizeClassSet : byte
 /// size, so that the fast path is one load.
 /// </summary>
 /// <remarks>
-/// The default set loses at most 11 % to rounding from 113 bytes on; below, the step is the alignment of 16 bytes that
+/// The default set loses at most a ninth to rounding above 128 bytes; below, the step is the alignment of 16 bytes that
 /// every class keeps. In both sets a power of two is aligned to itself, and any other size to its largest power-of-two
 /// divisor, up to a page.
 /// </remarks>
