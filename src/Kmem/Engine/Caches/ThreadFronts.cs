@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Kmem.Engine.Os;
 using Kmem.Engine.Primitives;
 
@@ -25,7 +24,7 @@ internal unsafe struct FrontWindow
 }
 
 /// <summary>All fronts of a heap: an array that grows by one for each thread that lives at the same time as all others.</summary>
-internal unsafe struct ThreadFronts
+internal unsafe partial struct ThreadFronts
 {
     /// <summary>Threads beyond it have none: 32 MiB of addresses.</summary>
     public const uint CountMax = 4096;
@@ -85,16 +84,6 @@ internal unsafe struct ThreadFronts
             ? ThreadFront.EntriesOffset + (cacheIndex * 8)
             : 0;
 
-    /// <summary>The front of the thread on whose stack the address is. False for a thread that has none yet, or is on that page for the first time.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool TryFind(FrontWindow* windows, void* stackAddress, out ThreadFront* front)
-    {
-        nuint page = (nuint)stackAddress >> Address.PageShift;
-        FrontWindow* window = WindowOf(windows, page);
-        front = (ThreadFront*)Atomic.Load((nuint*)(&window->Front));
-        return Atomic.Load(&window->Page) == page;
-    }
-
     /// <summary>The current thread's front, found for it if it is new; null where there is no more room for fronts.</summary>
     public static ThreadFront* Enter(CacheRegistry* registry)
     {
@@ -110,16 +99,6 @@ internal unsafe struct ThreadFronts
         }
 
         return front;
-    }
-
-    /// <summary>From now on the current thread's front is found from this address of its stack, where the caller looked for it.</summary>
-    public static void LetFind(CacheRegistry* registry, void* stackAddress)
-    {
-        ThreadFront* front = Enter(registry);
-        if (front != null)
-        {
-            OpenWindow(registry, front, stackAddress);
-        }
     }
 
     public static void DrainCache(Cache* cache, int cpu)
@@ -202,39 +181,6 @@ internal unsafe struct ThreadFronts
     private static nuint* EntryAt(ThreadFront* front, int index) => (nuint*)((byte*)front + ThreadFront.EntriesOffset) + index;
 
     private static ulong* PreviousAt(ThreadFront* front, int index) => (ulong*)((byte*)front + ThreadFront.PreviousOffset) + index;
-
-    private static nuint* RememberedAt(ThreadFront* front, uint index) => (nuint*)((byte*)front + ThreadFront.RememberedOffset) + index;
-
-    /// <summary>
-    /// Lets the front be found from a page of its owner's stack. Not from another stack that the thread may be on: another thread could be
-    /// there later. Nor from a page at either end of which another stack has a part, as of a stack that the program placed itself.
-    /// </summary>
-    public static void OpenWindow(CacheRegistry* registry, ThreadFront* front, void* stackAddress)
-    {
-        nuint page = (nuint)stackAddress >> Address.PageShift;
-        FrontWindow* window = WindowOf(registry->Fronts.Windows, page);
-        nuint start = page << Address.PageShift;
-        bool isWhole = start >= front->StackLow && start + Address.PageSizeBytes <= front->StackLow + front->StackBytes;
-        if (!isWhole || Atomic.Load(&window->Page) == page)
-        {
-            return;
-        }
-
-        RankedLock.Enter(&registry->Lock, LockRank.Registry);
-
-        // One that is given up costs its page the way through here again.
-        nuint* remembered = RememberedAt(front, front->NextRemembered);
-        front->NextRemembered = (front->NextRemembered + 1) % ThreadFront.RememberedCount;
-        Atomic.Store((nuint*)*remembered, 0);
-        *remembered = (nuint)(&window->Page);
-        Atomic.Store(&window->Page, 0);
-        Atomic.Store((nuint*)(&window->Front), (nuint)front);
-        Atomic.Store(&window->Page, page);
-        RankedLock.Exit(&registry->Lock, LockRank.Registry);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static FrontWindow* WindowOf(FrontWindow* windows, nuint page) => windows + (page & (WindowCount - 1));
 
     private static void DrainAll(CacheRegistry* registry, ThreadFront* front)
     {
