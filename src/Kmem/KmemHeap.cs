@@ -121,6 +121,11 @@ public sealed unsafe partial class KmemHeap : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void* Alloc(nuint sizeBytes)
     {
+        if (HasFronts)
+        {
+            return Kmalloc.Alloc(sizeBytes);
+        }
+
         if (sizeBytes - 1 < LargestClassBytes)
         {
             void* round = FastPath.Pop(FastPath.SlotFor(ClassTable, Areas, sizeBytes), Restartable);
@@ -205,7 +210,11 @@ public sealed unsafe partial class KmemHeap : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Free(void* pointer)
     {
-        if (!FastPath.TryFree(FirstBase, Frontier, MemoryMap, Areas, Restartable, pointer))
+        if (HasFronts)
+        {
+            Kmalloc.Free(pointer);
+        }
+        else if (!FastPath.TryFree(FirstBase, Frontier, MemoryMap, Areas, Restartable, pointer))
         {
             FreeSlow(pointer);
         }

@@ -4,8 +4,8 @@ using Kmem.Engine.Slabs;
 namespace Kmem.Engine.Caches;
 
 /// <summary>
-/// Many objects at a time: whole runs of rounds of the CPU's magazine move in one sequence, and large requests go past the magazines. Fronts give and take one at
-/// a time.
+/// Many objects at a time: from and to the thread's own magazine where it has one, else whole runs of rounds of the CPU's move in one sequence; large
+/// requests go past the magazines.
 /// </summary>
 internal unsafe partial struct Cache
 {
@@ -73,11 +73,41 @@ internal unsafe partial struct Cache
         return objects[0] != 0 ? 1 : 0;
     }
 
-    private static int PopBulk(Cache* cache, nuint* objects, int count) => cache->Registry->Restartable
-        ? RestartableSequence.PopBulk(cache->Slot, objects, count)
-        : TryLockFrontEnd.PopBulk(WordOf(cache, CacheRegistry.CpuHint(cache->Registry)), objects, count);
+    private static int PopBulk(Cache* cache, nuint* objects, int count)
+    {
+        if (cache->FrontOffset != 0)
+        {
+            ThreadFront* front = Face.CurrentFront();
+            int taken = 0;
+            while (front != null && taken < count && ThreadFront.TryPop(front, (nuint)cache->FrontOffset, out void* round))
+            {
+                objects[taken++] = (nuint)round;
+            }
 
-    private static int PushBulk(Cache* cache, nuint* objects, int count) => cache->Registry->Restartable
-        ? RestartableSequence.PushBulk(cache->Slot, objects, count)
-        : TryLockFrontEnd.PushBulk(WordOf(cache, CacheRegistry.CpuHint(cache->Registry)), objects, count);
+            return taken;
+        }
+
+        return cache->Registry->Restartable
+            ? RestartableSequence.PopBulk(cache->Slot, objects, count)
+            : TryLockFrontEnd.PopBulk(WordOf(cache, CacheRegistry.CpuHint(cache->Registry)), objects, count);
+    }
+
+    private static int PushBulk(Cache* cache, nuint* objects, int count)
+    {
+        if (cache->FrontOffset != 0)
+        {
+            ThreadFront* front = Face.CurrentFront();
+            int put = 0;
+            while (front != null && put < count && ThreadFront.TryPush(front, (nuint)cache->FrontOffset, (void*)objects[put]))
+            {
+                put++;
+            }
+
+            return put;
+        }
+
+        return cache->Registry->Restartable
+            ? RestartableSequence.PushBulk(cache->Slot, objects, count)
+            : TryLockFrontEnd.PushBulk(WordOf(cache, CacheRegistry.CpuHint(cache->Registry)), objects, count);
+    }
 }

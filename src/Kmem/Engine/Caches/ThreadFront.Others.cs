@@ -10,7 +10,7 @@ internal unsafe partial struct ThreadFront
     /// <summary>Empties both magazines of a cache into the slabs, whoever owns the front.</summary>
     public static void Drain(ThreadFront* front, Cache* cache, int cpu)
     {
-        if (Atomic.Load(EntryOf(front, cache)) == Without(cache) && Atomic.Load(PreviousOf(front, cache)) == SlotWord.None)
+        if (HasNothing(front, cache))
         {
             return;
         }
@@ -27,6 +27,11 @@ internal unsafe partial struct ThreadFront
     /// <summary>Rounds of a cache. Exact while the owner does nothing.</summary>
     public static int CountRounds(ThreadFront* front, Cache* cache)
     {
+        if (HasNothing(front, cache))
+        {
+            return 0;
+        }
+
         RankedLock.Enter(&front->Lock, LockRank.ThreadFront);
         int rounds = LoadedLocked(front, cache).Rounds + new SlotWord(*PreviousOf(front, cache)).Rounds;
         RankedLock.Exit(&front->Lock, LockRank.ThreadFront);
@@ -54,6 +59,10 @@ internal unsafe partial struct ThreadFront
         RankedLock.Exit(&front->Lock, LockRank.ThreadFront);
         return valid;
     }
+
+    /// <summary>A look without the lock: most fronts have nothing of most caches.</summary>
+    private static bool HasNothing(ThreadFront* front, Cache* cache) =>
+        Atomic.Load(EntryOf(front, cache)) == Without(cache) && Atomic.Load(PreviousOf(front, cache)) == SlotWord.None;
 
     /// <summary>The loaded magazine with as many rounds as it had a moment ago.</summary>
     private static SlotWord LoadedLocked(ThreadFront* front, Cache* cache) => WordOfTop(cache, Atomic.Load(EntryOf(front, cache)));
