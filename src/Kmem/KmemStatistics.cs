@@ -141,6 +141,9 @@ public sealed record KmemCacheStatistics
     /// <summary>Of <see cref="FreeMisses"/>: taken by slabs.</summary>
     public required long FreeToSlab { get; init; }
 
+    /// <summary>Visits of the depot that found another thread there and waited.</summary>
+    public required long DepotWaits { get; init; }
+
     /// <summary>Slabs ever made.</summary>
     public required long SlabsCreated { get; init; }
 

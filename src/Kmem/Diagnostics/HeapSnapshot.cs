@@ -124,6 +124,7 @@ internal static unsafe class HeapSnapshot
             FreeToPrevious = sum.FreeToPrevious,
             FreeToDepot = sum.FreeToDepot + toDepot,
             FreeToSlab = sum.FreeToSlab + directFrees + toSlabs,
+            DepotWaits = Atomic.Load(&cache->Depot.Contended),
             SlabsCreated = slabs.SlabsCreated,
             SlabsDestroyed = slabs.SlabsDestroyed,
             IsSizeClass = (cache->Flags & CacheFlags.SizeClass) != 0,

@@ -30,6 +30,7 @@ internal sealed class KmemCounters
         [
             new("previous_magazine_per_million", (after.Previous - before.Previous) * scale),
             new("depot_visits_per_million", (after.Depot - before.Depot) * scale),
+            new("depot_waits_per_million", (after.Waits - before.Waits) * scale),
             new("slab_visits_per_million", (after.Slab - before.Slab) * scale),
             new("committed_bytes", heap.CommittedBytes),
             new("magazine_bytes", heap.MagazineBytes),
@@ -42,7 +43,7 @@ internal sealed class KmemCounters
         ];
     }
 
-    private readonly record struct Counts(long Previous, long Depot, long Slab)
+    private readonly record struct Counts(long Previous, long Depot, long Waits, long Slab)
     {
         public static Counts Of(KmemStatistics heap)
         {
@@ -50,6 +51,7 @@ internal sealed class KmemCounters
             return new Counts(
                 caches.Sum(static cache => cache.AllocFromPrevious + cache.FreeToPrevious),
                 caches.Sum(static cache => cache.AllocFromDepot + cache.FreeToDepot),
+                caches.Sum(static cache => cache.DepotWaits),
                 caches.Sum(static cache => cache.AllocFromSlab + cache.FreeToSlab));
         }
     }
