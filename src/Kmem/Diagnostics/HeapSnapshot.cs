@@ -76,7 +76,7 @@ internal static unsafe class HeapSnapshot
         RankedLock.Enter(&cache->Slabs.Lock, LockRank.Slabs);
         SlabLists slabs = cache->Slabs;
         long inMagazines = inFronts + Cache.CountInMagazines(cache);
-        long inDepot = Atomic.Load(&cache->Depot.Rounds);
+        long inDepot = Cache.CountInDepot(cache);
         RankedLock.Exit(&cache->Slabs.Lock, LockRank.Slabs);
 
         long total = slabs.Slabs * slabs.Layout.Objects;

@@ -13,7 +13,8 @@ internal static unsafe class MagazineSearch
             // The slot's lock keeps drains out, not a front that exchanges the loaded magazine: what is read may be what that does with it.
             CpuSlot* slot = Cache.CpuSlotOf(cache, cpu);
             RankedLock.Enter(&slot->Lock, LockRank.CpuSlot);
-            bool found = Magazine.Contains(new SlotWord(Atomic.Load(Cache.WordOf(cache, cpu))), round) || Magazine.Contains(new SlotWord(slot->Previous), round);
+            bool found = Magazine.Contains(new SlotWord(Atomic.Load(Cache.WordOf(cache, cpu))), round) || Magazine.Contains(new SlotWord(slot->Previous), round)
+                || Shelf.Contains(&slot->Shelf, round);
             RankedLock.Exit(&slot->Lock, LockRank.CpuSlot);
             if (found)
             {

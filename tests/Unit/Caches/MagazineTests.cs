@@ -216,7 +216,7 @@ public sealed unsafe class MagazineTests
     {
         using KmemHeap heap = Heaps.Create(frontEnd);
         using KmemCache cache = new("bounded", 1024, new KmemCacheOptions { Heap = heap });
-        long most = 2048 * 1024 * Math.Min(Engine.Face.CpuCountMax(), 16);
+        long most = (2048 + 512) * 1024 * Math.Min(Engine.Face.CpuCountMax(), 16);
         nint[] objects = [.. Enumerable.Range(0, (int)(most / 1024) * 2).Select(_ => (nint)cache.Alloc())];
         Array.ForEach(objects, each => cache.Free((void*)each));
         KmemCacheStatistics statistics = Ledger.AssertWhole(heap).Caches.Single(each => each.Name == "bounded");
@@ -309,12 +309,31 @@ public sealed unsafe class MagazineTests
     public void A_depot_whose_counts_are_wrong_is_named()
     {
         using KmemHeap heap = Heaps.Create(FrontEnds.All[0]);
-        using KmemCache cache = new("damaged", 64, new KmemCacheOptions { Heap = heap, MagazineCapacity = 13 });
+        using KmemCache cache = new("damaged", 4096, new KmemCacheOptions { Heap = heap, MagazineCapacity = 13 });
+
+        // More than a CPU's shelf takes.
         nint[] objects = [.. Enumerable.Range(0, 300).Select(_ => (nint)cache.Alloc())];
         Array.ForEach(objects, each => cache.Free((void*)each));
         Cache* core = CacheOf(heap, "damaged");
         Depot* depot = &core->Depot;
         Assert.True(depot->FullCount > 0);
+        Shelf* shelf = null;
+        for (int cpu = 0; cpu < core->Registry->CpuCount; cpu++)
+        {
+            Shelf* each = &Cache.CpuSlotOf(core, cpu)->Shelf;
+            shelf = each->FullCount > 0 ? each : shelf;
+        }
+
+        Assert.True(shelf != null);
+        foreach (nint counter in new[] { (nint)(&shelf->FullCount), (nint)(&shelf->EmptyCount) })
+        {
+            (*(ushort*)counter)++;
+            InvalidOperationException found = Assert.ThrowsAny<InvalidOperationException>(heap.Validate);
+            Assert.Contains("the depot of the cache 'damaged' is broken", found.Message, StringComparison.Ordinal);
+            (*(ushort*)counter)--;
+            heap.Validate();
+        }
+
         foreach (nint counter in new[] { (nint)(&depot->FullCount), (nint)(&depot->EmptyCount), (nint)(&depot->Rounds) })
         {
             foreach (long change in new[] { 1L, -1L })

@@ -57,7 +57,7 @@ internal sealed unsafe class TestFronts : IDisposable
 
     /// <summary>Objects that are neither in slabs nor in fronts, CPUs or the depot.</summary>
     public long Live => (Cache->Slabs.Slabs * Cache->Slabs.Layout.Objects) - Cache->Slabs.FreeObjects
-        - ThreadFronts.CountRounds(Cache) - Engine.Caches.Cache.CountInMagazines(Cache) - Cache->Depot.Rounds;
+        - ThreadFronts.CountRounds(Cache) - Engine.Caches.Cache.CountInMagazines(Cache) - Engine.Caches.Cache.CountInDepot(Cache);
 
     public ThreadFront* Create()
     {

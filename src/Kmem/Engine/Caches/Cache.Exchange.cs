@@ -7,7 +7,7 @@ namespace Kmem.Engine.Caches;
 internal unsafe partial struct Cache
 {
     /// <summary>The current CPU's slot with its lock held; null for the direct route: no magazines, no slots for the CPU, or somebody is there.</summary>
-    private static CpuSlot* TryEnterSlot(Cache* cache, out int cpu)
+    public static CpuSlot* TryEnterSlot(Cache* cache, out int cpu)
     {
         cpu = CacheRegistry.CurrentCpu(cache->Registry);
         if (cache->Capacity == 0 || (uint)cpu >= (uint)cache->Registry->CpuCount)
@@ -18,6 +18,15 @@ internal unsafe partial struct Cache
 
         CpuSlot* slot = CpuSlotOf(cache, cpu);
         return RankedLock.TryEnter(&slot->Lock, LockRank.CpuSlot) ? slot : null;
+    }
+
+    /// <summary>Leaves a slot that may not have been entered.</summary>
+    public static void ExitSlot(CpuSlot* slot)
+    {
+        if (slot != null)
+        {
+            RankedLock.Exit(&slot->Lock, LockRank.CpuSlot);
+        }
     }
 
     private static bool IsOnTop(SlotWord word, void* round) => word.Rounds != 0 && word.Top == (nuint)round;
@@ -62,7 +71,56 @@ internal unsafe partial struct Cache
         : Atomic.CompareExchange(WordOf(cache, cpu), expected.Value, word.Value);
 
     /// <summary>An empty magazine of the present capacity from the depot, or a new one; null when memory is out.</summary>
-    public static Magazine* TakeEmpty(Cache* cache, int cpu) => OfPresentCapacity(cache, Depot.TakeEmpty(&cache->Depot), cpu);
+    public static Magazine* TakeEmpty(Cache* cache, CpuSlot* slot, int cpu)
+    {
+        Magazine* magazine = slot == null ? null : Shelf.TakeEmpty(&slot->Shelf);
+        return OfPresentCapacity(cache, magazine != null ? magazine : Depot.TakeEmpty(&cache->Depot), cpu);
+    }
+
+    /// <summary>A magazine with rounds from the CPU's shelf, if its slot is entered, or from the depot, for which an empty one, if not null, is left there.</summary>
+    public static Magazine* TakeFullForEmpty(Cache* cache, CpuSlot* slot, Magazine* empty, out bool isFromDepot)
+    {
+        isFromDepot = false;
+        Magazine* full = slot == null ? null : Shelf.TakeFull(&slot->Shelf);
+        if (full == null)
+        {
+            isFromDepot = true;
+            return Depot.TakeFullForEmpty(&cache->Depot, empty);
+        }
+
+        if (empty != null)
+        {
+            PutEmpty(cache, slot, empty);
+        }
+
+        return full;
+    }
+
+    /// <summary>
+    /// Puts a magazine with rounds on the CPU's shelf, if its slot is entered, or into the depot. False: both hold enough. In either case an empty one is taken, if
+    /// there is one.
+    /// </summary>
+    public static bool TryPutFullForEmpty(Cache* cache, CpuSlot* slot, Magazine* magazine, int rounds, out Magazine* empty, out bool isToDepot)
+    {
+        isToDepot = slot == null || !Shelf.TryPutFull(&slot->Shelf, magazine, rounds, cache->ShelfRoundsMax);
+        if (isToDepot)
+        {
+            return Depot.TryPutFullForEmpty(&cache->Depot, magazine, rounds, out empty);
+        }
+
+        empty = Shelf.TakeEmpty(&slot->Shelf);
+        empty = empty != null ? empty : Depot.TakeEmpty(&cache->Depot);
+        return true;
+    }
+
+    /// <summary>Puts an empty magazine on the CPU's shelf, if its slot is entered and has room, or into the depot.</summary>
+    public static void PutEmpty(Cache* cache, CpuSlot* slot, Magazine* empty)
+    {
+        if (slot == null || !Shelf.TryPutEmpty(&slot->Shelf, empty))
+        {
+            Depot.PutEmpty(&cache->Depot, empty);
+        }
+    }
 
     /// <summary>An empty magazine if it has the present capacity, else a new one in its place; null when memory is out.</summary>
     public static Magazine* OfPresentCapacity(Cache* cache, Magazine* magazine, int cpu)
@@ -85,7 +143,7 @@ internal unsafe partial struct Cache
         }
         else
         {
-            Depot.PutEmpty(&cache->Depot, magazine);
+            PutEmpty(cache, slot, magazine);
         }
     }
 
@@ -109,14 +167,22 @@ internal unsafe partial struct Cache
         }
     }
 
-    /// <summary>Counts a visit below the previous magazine; many of them ask for larger magazines.</summary>
-    public static void Visit(Cache* cache)
+    /// <summary>
+    /// Counts a visit below the previous magazine; many of them ask for larger magazines. Counted at the CPU's slot, if that is entered: what all CPUs
+    /// count together would be the only line that they share.
+    /// </summary>
+    public static void Visit(Cache* cache, CpuSlot* slot)
     {
-        if (++cache->Visits >= MagazineSizing.VisitsToGrow)
+        int* visits = slot != null ? &slot->ShelfVisits : &cache->Visits;
+        if (++*visits >= MagazineSizing.VisitsToGrow)
         {
-            cache->Visits = 0;
+            *visits = 0;
             int larger = MagazineSizing.Larger(cache->Capacity);
-            cache->Capacity = larger < cache->CapacityMost ? larger : cache->CapacityMost;
+            larger = larger < cache->CapacityMost ? larger : cache->CapacityMost;
+            if (larger != cache->Capacity)
+            {
+                cache->Capacity = larger;
+            }
         }
     }
 }

@@ -51,6 +51,7 @@ internal unsafe partial struct Cache
 
         bool hasFront = definition->HasMagazines && definition->MagazineCapacity == 0 && stride <= ThreadFronts.StrideBytesMax;
         cache->FrontOffset = hasFront ? ThreadFronts.EntryOffset(registry, index) : 0;
+        cache->ShelfRoundsMax = Shelf.RoundsMaxFor(stride);
         Depot.Initialize(&cache->Depot, stride, registry->CpuCount);
         SlabLists.Initialize(&cache->Slabs, registry->Zone, definition->Layout, new SlabOwner(index, cache->FrontOffset != 0), definition->Mobility);
         int nameBytes = definition->NameBytes < NameBytesMax ? definition->NameBytes : NameBytesMax;
@@ -78,6 +79,18 @@ internal unsafe partial struct Cache
         return rounds;
     }
 
+    /// <summary>Rounds in the magazines on the shelves of all CPUs and in the depot.</summary>
+    public static long CountInDepot(Cache* cache)
+    {
+        long rounds = Atomic.Load(&cache->Depot.Rounds);
+        for (int cpu = 0; cpu < cache->Registry->CpuCount; cpu++)
+        {
+            rounds += Atomic.Load(&CpuSlotOf(cache, cpu)->Shelf.Rounds);
+        }
+
+        return rounds;
+    }
+
     /// <summary>Empties the magazines of one CPU into the slabs.</summary>
     public static void DrainCpu(Cache* cache, int cpu)
     {
@@ -86,9 +99,21 @@ internal unsafe partial struct Cache
         SlotWord loaded = new(cache->Registry->Restartable ? TakeAwayRestartable(cache, cpu) : TakeAwayLocked(cache, cpu));
         SlotWord previous = new(slot->Previous);
         slot->Previous = SlotWord.None;
+        Magazine* shelved = Shelf.TakeAll(&slot->Shelf);
         RankedLock.Exit(&slot->Lock, LockRank.CpuSlot);
         Dispose(cache, loaded, cpu);
         Dispose(cache, previous, cpu);
+        DisposeChain(cache, shelved, cpu);
+    }
+
+    /// <summary>Empties what nobody took off a CPU's shelf since the last call into the slabs.</summary>
+    public static void ReapShelf(Cache* cache, int cpu)
+    {
+        CpuSlot* slot = CpuSlotOf(cache, cpu);
+        RankedLock.Enter(&slot->Lock, LockRank.CpuSlot);
+        Magazine* unneeded = Shelf.TakeUnneeded(&slot->Shelf);
+        RankedLock.Exit(&slot->Lock, LockRank.CpuSlot);
+        DisposeChain(cache, unneeded, cpu);
     }
 
     /// <summary>Empties all magazines, those of threads, of CPUs and of the depot, into the slabs.</summary>
@@ -147,6 +172,14 @@ internal unsafe partial struct Cache
     public static SlabListsFault Validate(Cache* cache, out bool depotIsValid)
     {
         depotIsValid = Depot.IsValid(&cache->Depot) && ThreadFronts.AreValid(cache);
+        for (int cpu = 0; cpu < cache->Registry->CpuCount; cpu++)
+        {
+            CpuSlot* slot = CpuSlotOf(cache, cpu);
+            RankedLock.Enter(&slot->Lock, LockRank.CpuSlot);
+            depotIsValid &= Shelf.IsValid(&slot->Shelf);
+            RankedLock.Exit(&slot->Lock, LockRank.CpuSlot);
+        }
+
         return SlabLists.Validate(&cache->Slabs);
     }
 
@@ -176,6 +209,18 @@ internal unsafe partial struct Cache
 
         Atomic.Store(word, SlotWord.None);
         return taken;
+    }
+
+    /// <summary>The same for a chain of magazines that are in no CPU's hands.</summary>
+    private static void DisposeChain(Cache* cache, Magazine* chain, int cpu)
+    {
+        while (chain != null)
+        {
+            Magazine* next = chain->Next;
+            chain->Next = null;
+            Dispose(cache, new SlotWord(chain, chain->Rounds), cpu);
+            chain = next;
+        }
     }
 
     /// <summary>Empties a magazine that nobody else knows into the slabs, and frees it.</summary>

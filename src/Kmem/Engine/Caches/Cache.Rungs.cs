@@ -29,16 +29,16 @@ internal unsafe partial struct Cache
         return round;
     }
 
-    /// <summary>Rung 3: both are empty; the depot has a magazine with rounds.</summary>
+    /// <summary>Rung 3: both are empty; the CPU's shelf or the depot has a magazine with rounds.</summary>
     private static nuint AllocateFromDepotSlow(Cache* cache, CpuSlot* slot, int cpu)
     {
-        Magazine* full = Depot.TakeFull(&cache->Depot);
+        Magazine* full = TakeFullForEmpty(cache, slot, null, out _);
         if (full == null)
         {
             return 0;
         }
 
-        Visit(cache);
+        Visit(cache, slot);
         SlotWord word = new(full, full->Rounds);
         nuint round = word.Top;
         slot->AllocFromDepot++;
@@ -49,7 +49,7 @@ internal unsafe partial struct Cache
     /// <summary>Rung 4: nothing cached anywhere; an empty magazine is filled from the slabs.</summary>
     private static nuint AllocateFromSlabsSlow(Cache* cache, CpuSlot* slot, int cpu)
     {
-        Visit(cache);
+        Visit(cache, slot);
         SlotWord previous = new(slot->Previous);
         Magazine* magazine;
         if (previous.HasMagazine && previous.Magazine->Capacity == cache->Capacity)
@@ -60,7 +60,7 @@ internal unsafe partial struct Cache
         }
         else
         {
-            magazine = TakeEmpty(cache, cpu);
+            magazine = TakeEmpty(cache, slot, cpu);
             if (magazine == null)
             {
                 return 0;
@@ -127,13 +127,13 @@ internal unsafe partial struct Cache
     }
 
     /// <summary>
-    /// Rung 3: both are full; the previous one goes to the depot, or to <paramref name="surplus"/> if that has enough, and an empty one is
+    /// Rung 3: both are full; the previous one goes to the shelf or the depot, or to <paramref name="surplus"/> if they have enough, and an empty one is
     /// loaded.
     /// </summary>
     private static bool FreeToDepotSlow(Cache* cache, CpuSlot* slot, int cpu, void* round, Magazine** surplus)
     {
-        Visit(cache);
-        Magazine* empty = TakeEmpty(cache, cpu);
+        Visit(cache, slot);
+        Magazine* empty = TakeEmpty(cache, slot, cpu);
         if (empty == null)
         {
             return false;
@@ -143,7 +143,8 @@ internal unsafe partial struct Cache
         slot->Previous = SlotWord.None;
         if (previous.HasMagazine)
         {
-            if (Depot.TryPutFull(&cache->Depot, previous.Magazine, previous.Rounds))
+            if (Shelf.TryPutFull(&slot->Shelf, previous.Magazine, previous.Rounds, cache->ShelfRoundsMax)
+                || Depot.TryPutFull(&cache->Depot, previous.Magazine, previous.Rounds))
             {
                 slot->FreeToDepot++;
             }

@@ -15,6 +15,7 @@ namespace Kmem.Engine.Caches;
 //      1 loaded      pop                                   push
 //      2 previous    has rounds: swap the two              has room: swap the two
 //      3 depot       take a full magazine                  put the full previous there, load an empty one
+//                    (each CPU has a shelf in front of it, of its own)
 //      4 slabs       fill a magazine from the slabs        flush the full previous to the slabs
 //      5 pages       cut a new slab (inside TakeObjects)   give free slabs back (inside ReturnObjects)
 //
@@ -81,6 +82,9 @@ internal unsafe partial struct Cache
 
     /// <summary>Distance of the cache's entry in a thread's front; 0: the cache has none. Never changes.</summary>
     public int FrontOffset;
+
+    /// <summary>Rounds on a CPU's shelf at most. Never changes.</summary>
+    public int ShelfRoundsMax;
 
     /// <summary>Visits of depot and slabs since the capacity changed. Unsynchronised: a lost count does no harm.</summary>
     public int Visits;

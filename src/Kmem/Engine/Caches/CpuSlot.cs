@@ -4,7 +4,7 @@ using Kmem.Engine.Primitives;
 namespace Kmem.Engine.Caches;
 
 /// <summary>
-/// What one CPU keeps for one cache beside the slot's word: the previous magazine and counters. Only slow rungs come
+/// What one CPU keeps for one cache beside the slot's word: the previous magazine, a shelf of others, and counters. Only slow rungs come
 /// here. 128 bytes, so that two CPUs never share a line.
 /// </summary>
 /// <remarks>
@@ -55,6 +55,14 @@ internal unsafe struct CpuSlot
 
     [FieldOffset(72)]
     public long SeenVisits;
+
+    /// <summary>Magazines at hand.</summary>
+    [FieldOffset(80)]
+    public Shelf Shelf;
+
+    /// <summary>Visits of the shelf since the capacity of magazines changed.</summary>
+    [FieldOffset(112)]
+    public int ShelfVisits;
 
     public readonly long Visits =>
         AllocFromPrevious + AllocFromDepot + AllocFromSlab + FreeToPrevious + FreeToDepot + FreeToSlab;

@@ -9,7 +9,7 @@ namespace Kmem.Engine.Caches;
 /// <code>
 ///   fronts of threads that ended, or did nothing for five passes → slabs
 ///   magazines of a CPU that were not touched for five passes   → slabs
-///   magazines that the depot never ran short of                → slabs, and their own memory
+///   magazines that shelf or depot never ran short of              → slabs, and their own memory
 ///   free slabs that were never needed                          → buddy allocator
 ///   capacity of magazines that are hardly exchanged            → a step smaller
 /// </code>
@@ -55,14 +55,16 @@ internal static unsafe class Reaper
     {
         if (cache->Capacity != 0)
         {
+            long visits = cache->Visits;
             for (int cpu = 0; cpu < cache->Registry->CpuCount; cpu++)
             {
-                DrainIfIdle(cache, cpu);
+                Cache.ReapShelf(cache, cpu);
+                visits += DrainIfIdle(cache, cpu);
             }
 
             Depot.CloseInterval(&cache->Depot, out long full, out long empty);
             Cache.ReapDepot(cache, full, empty);
-            Resize(cache);
+            Resize(cache, visits);
         }
 
         // The least number of free slabs since the last pass was needed by nobody.
@@ -70,25 +72,28 @@ internal static unsafe class Reaper
         _ = SlabLists.ReleaseFreeSlabs(slabs, slabs->FreeSlabs - slabs->FreeSlabsLeast, 0);
     }
 
-    private static void DrainIfIdle(Cache* cache, int cpu)
+    /// <summary>Empties what was not touched for a while; returns the visits of the slot since the last pass.</summary>
+    private static long DrainIfIdle(Cache* cache, int cpu)
     {
         CpuSlot* slot = Cache.CpuSlotOf(cache, cpu);
         ulong word = Atomic.Load(Cache.WordOf(cache, cpu));
         long visits = slot->Visits;
-        bool idle = word == slot->SeenWord && visits == slot->SeenVisits;
+        long since = visits - slot->SeenVisits;
+        bool idle = word == slot->SeenWord && since == 0;
         slot->SeenWord = word;
         slot->SeenVisits = visits;
         slot->IdlePasses = idle ? slot->IdlePasses + 1 : 0;
-        bool holdsSomething = word != SlotWord.None || Atomic.Load(&slot->Previous) != SlotWord.None;
+        bool holdsSomething = word != SlotWord.None || Atomic.Load(&slot->Previous) != SlotWord.None || Atomic.Load(&slot->Shelf.Rounds) != 0;
         if (slot->IdlePasses >= IdlePassesToDrain && holdsSomething)
         {
             Cache.DrainCpu(cache, cpu);
         }
+
+        return since;
     }
 
-    private static void Resize(Cache* cache)
+    private static void Resize(Cache* cache, long visits)
     {
-        int visits = cache->Visits;
         cache->Visits = 0;
         if (visits < MagazineSizing.VisitsToKeep && cache->Capacity > cache->CapacityLeast)
         {

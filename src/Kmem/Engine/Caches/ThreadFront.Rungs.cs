@@ -102,27 +102,40 @@ internal unsafe partial struct ThreadFront
             return word;
         }
 
-        Cache.Visit(cache);
+        CpuSlot* slot = Cache.TryEnterSlot(cache, out int cpu);
+        Cache.Visit(cache, slot);
         bool keepsEmpty = !kept.HasMagazine;
-        Magazine* magazine = Depot.TakeFullForEmpty(&cache->Depot, keepsEmpty ? null : empty);
+        Magazine* magazine = Cache.TakeFullForEmpty(cache, slot, keepsEmpty ? null : empty, out bool isFromDepot);
         if (magazine != null)
         {
-            _ = Atomic.Add(&cache->FrontsFromDepot, 1);
             *previous = keepsEmpty ? instead.Value : kept.Value;
-            return new SlotWord(magazine, magazine->Rounds);
+            word = new SlotWord(magazine, magazine->Rounds);
+            if (isFromDepot)
+            {
+                _ = Atomic.Add(&cache->FrontsFromDepot, 1);
+            }
+            else
+            {
+                slot->AllocFromPrevious++;
+            }
+        }
+        else if (cache->Constructor == null)
+        {
+            word = FillFromSlabs(cache, slot, cpu, previous, empty);
         }
 
-        return cache->Constructor == null ? FillFromSlabs(cache, previous, empty) : new SlotWord(SlotWord.None);
+        Cache.ExitSlot(slot);
+        return word;
     }
 
     /// <summary>An empty magazine filled with objects from the slabs: the one in hand if it has the present capacity.</summary>
-    private static SlotWord FillFromSlabs(Cache* cache, ulong* previous, Magazine* empty)
+    private static SlotWord FillFromSlabs(Cache* cache, CpuSlot* slot, int cpu, ulong* previous, Magazine* empty)
     {
-        Magazine* magazine = empty != null && empty->Capacity == cache->Capacity ? empty : Cache.TakeEmpty(cache, 0);
-        int rounds = magazine == null ? 0 : SlabLists.TakeObjects(&cache->Slabs, Magazine.RoundsOf(magazine), magazine->Capacity, 0);
+        Magazine* magazine = empty != null && empty->Capacity == cache->Capacity ? empty : Cache.TakeEmpty(cache, slot, cpu);
+        int rounds = magazine == null ? 0 : SlabLists.TakeObjects(&cache->Slabs, Magazine.RoundsOf(magazine), magazine->Capacity, cpu);
         if (magazine != empty && magazine != null)
         {
-            KeepEmpty(cache, previous, rounds != 0 ? empty : magazine);
+            KeepEmpty(cache, slot, previous, rounds != 0 ? empty : magazine);
         }
 
         _ = Atomic.Add(&cache->FrontsFromSlabs, rounds != 0 ? 1 : 0);
@@ -146,13 +159,21 @@ internal unsafe partial struct ThreadFront
             return word;
         }
 
+        CpuSlot* slot = Cache.TryEnterSlot(cache, out int cpu);
         Magazine* empty;
         if (kept.HasMagazine)
         {
-            Cache.Visit(cache);
-            if (Depot.TryPutFullForEmpty(&cache->Depot, kept.Magazine, kept.Rounds, out empty))
+            Cache.Visit(cache, slot);
+            if (Cache.TryPutFullForEmpty(cache, slot, kept.Magazine, kept.Rounds, out empty, out bool isToDepot))
             {
-                _ = Atomic.Add(&cache->FrontsToDepot, 1);
+                if (isToDepot)
+                {
+                    _ = Atomic.Add(&cache->FrontsToDepot, 1);
+                }
+                else
+                {
+                    slot->FreeToPrevious++;
+                }
             }
             else
             {
@@ -165,10 +186,11 @@ internal unsafe partial struct ThreadFront
         }
         else
         {
-            empty = Depot.TakeEmpty(&cache->Depot);
+            empty = Cache.TakeEmpty(cache, slot, cpu);
         }
 
-        empty = Cache.OfPresentCapacity(cache, empty, 0);
+        empty = Cache.OfPresentCapacity(cache, empty, cpu);
+        Cache.ExitSlot(slot);
         if (empty != null)
         {
             *previous = full.Value;
@@ -201,7 +223,7 @@ internal unsafe partial struct ThreadFront
     }
 
     /// <summary>An empty magazine that nobody needs now: previous if there is none, else to the depot.</summary>
-    private static void KeepEmpty(Cache* cache, ulong* previous, Magazine* empty)
+    private static void KeepEmpty(Cache* cache, CpuSlot* slot, ulong* previous, Magazine* empty)
     {
         if (empty == null)
         {
@@ -214,7 +236,7 @@ internal unsafe partial struct ThreadFront
         }
         else
         {
-            Depot.PutEmpty(&cache->Depot, empty);
+            Cache.PutEmpty(cache, slot, empty);
         }
     }
 
