@@ -27,7 +27,7 @@ internal static unsafe class NativePeer
         }
         catch (Exception exception) when (exception is DllNotFoundException or BadImageFormatException)
         {
-            throw new ToolException($"{path}: cannot be loaded: {exception.Message.Split('\n')[^1].Trim()}", exception);
+            throw new ToolException($"{path}: cannot be loaded: {exception.Message.TrimEnd().Split('\n')[^1].Trim()}", exception);
         }
 
         string prefix = NativeLibrary.TryGetExport(library, "mi_malloc", out _) ? "mi_" : "";
