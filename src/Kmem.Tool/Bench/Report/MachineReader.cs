@@ -16,11 +16,20 @@ internal static partial class MachineReader
         Processor = Processor(),
         Cpus = Environment.ProcessorCount,
         MemoryBytes = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,
-        Kernel = RuntimeInformation.OSDescription,
+        Kernel = Kernel(),
         CLibrary = CLibrary(),
         Runtime = RuntimeInformation.FrameworkDescription,
         Kmem = typeof(KmemHeap).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown",
     };
+
+    /// <summary>The distribution with the kernel that it runs on, where that says more.</summary>
+    private static string Kernel()
+    {
+        const string Release = "/proc/sys/kernel/osrelease";
+        return File.Exists(Release)
+            ? $"Linux {File.ReadAllText(Release).Trim()}, {RuntimeInformation.OSDescription}"
+            : RuntimeInformation.OSDescription;
+    }
 
     private static string Processor()
     {
