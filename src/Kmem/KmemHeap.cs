@@ -18,8 +18,8 @@ namespace Kmem;
 /// </summary>
 /// <remarks>
 /// <para>Thread-safe, except <see cref="Dispose"/>, after which nothing of the heap may be used. The rules for memory are those of <see cref="Kmalloc"/>.</para>
-/// <para>What is freed waits in magazines of the CPU. Only the shared heap has magazines of threads too, which <see cref="Kmalloc"/> reaches faster than
-/// the methods here.</para>
+/// <para>What is freed waits in magazines of the CPU. Only the shared heap has magazines of threads too, where the machine has restartable
+/// sequences.</para>
 /// </remarks>
 public sealed unsafe partial class KmemHeap : IDisposable
 {

@@ -51,10 +51,7 @@ internal unsafe partial struct Cache
             displaced = keep.Magazine;
         }
 
-        if (displaced != null)
-        {
-            KeepEmpty(cache, slot, displaced);
-        }
+        KeepEmpty(cache, slot, &slot->Previous, displaced);
     }
 
     /// <summary>Loads a magazine with room in place of a full one, which becomes previous; else it becomes previous itself, which is absent or was taken from there.</summary>
@@ -70,7 +67,7 @@ internal unsafe partial struct Cache
         ? RestartableSequence.Exchange(cache->Slot, cpu, expected.Value, word.Value)
         : Atomic.CompareExchange(WordOf(cache, cpu), expected.Value, word.Value);
 
-    /// <summary>An empty magazine of the present capacity from the depot, or a new one; null when memory is out.</summary>
+    /// <summary>An empty magazine of the present capacity from the CPU's shelf, if its slot is entered, or the depot, or a new one; null when memory is out.</summary>
     public static Magazine* TakeEmpty(Cache* cache, CpuSlot* slot, int cpu)
     {
         Magazine* magazine = slot == null ? null : Shelf.TakeEmpty(&slot->Shelf);
@@ -134,12 +131,20 @@ internal unsafe partial struct Cache
         return magazine != null ? magazine : CacheRegistry.AllocateMagazine(cache->Registry, cache->Capacity, cpu);
     }
 
-    /// <summary>An empty magazine that nobody needs now: previous if there is none, else to the depot.</summary>
-    private static void KeepEmpty(Cache* cache, CpuSlot* slot, Magazine* magazine)
+    /// <summary>
+    /// An empty magazine, or null, that nobody needs now: previous of a CPU or a thread if there is none, else to the CPU's shelf, if its slot is entered, or
+    /// the depot.
+    /// </summary>
+    public static void KeepEmpty(Cache* cache, CpuSlot* slot, ulong* previous, Magazine* magazine)
     {
-        if (slot->Previous == SlotWord.None)
+        if (magazine == null)
         {
-            slot->Previous = new SlotWord(magazine, 0).Value;
+            return;
+        }
+
+        if (*previous == SlotWord.None)
+        {
+            *previous = new SlotWord(magazine, 0).Value;
         }
         else
         {

@@ -70,7 +70,7 @@ internal unsafe partial struct Cache
         int rounds = SlabLists.TakeObjects(&cache->Slabs, Magazine.RoundsOf(magazine), magazine->Capacity, cpu);
         if (rounds == 0)
         {
-            KeepEmpty(cache, slot, magazine);
+            KeepEmpty(cache, slot, &slot->Previous, magazine);
             return 0;
         }
 

@@ -135,10 +135,7 @@ internal unsafe struct Depot
         bool found = false;
         for (Magazine* magazine = depot->_full; magazine != null && !found; magazine = magazine->Next)
         {
-            for (int index = 0; index < magazine->Rounds && !found; index++)
-            {
-                found = Magazine.RoundsOf(magazine)[index] == round;
-            }
+            found = Magazine.Contains(new SlotWord(magazine, magazine->Rounds), round);
         }
 
         Exit(depot);

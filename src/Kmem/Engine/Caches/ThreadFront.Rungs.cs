@@ -7,7 +7,7 @@ namespace Kmem.Engine.Caches;
 internal unsafe partial struct ThreadFront
 {
     /// <summary>
-    /// Rung 0 after the inlined pop found nothing: the thread's previous magazine, the CPU's loaded one, one from the depot, or an
+    /// Rung 0 after the inlined pop found nothing: the thread's previous magazine, the CPU's loaded one, one from its shelf or the depot, or an
     /// empty one filled from the slabs is loaded. 0: none has rounds, or somebody is emptying this front.
     /// </summary>
     public static nuint AllocateSlow(ThreadFront* front, Cache* cache)
@@ -40,7 +40,7 @@ internal unsafe partial struct ThreadFront
     }
 
     /// <summary>
-    /// Rung 0 after the inlined push found no room: a magazine with room is loaded, and the full one is previous or goes to the CPU or the
+    /// Rung 0 after the inlined push found no room: a magazine with room is loaded, and the full one is previous or goes to the CPU, its shelf or the
     /// depot. False: the round is on top already (<paramref name="isTwice"/>), memory is out, or somebody is emptying this front.
     /// </summary>
     public static bool FreeSlow(ThreadFront* front, Cache* cache, void* round, out bool isTwice)
@@ -135,11 +135,16 @@ internal unsafe partial struct ThreadFront
         int rounds = magazine == null ? 0 : SlabLists.TakeObjects(&cache->Slabs, Magazine.RoundsOf(magazine), magazine->Capacity, cpu);
         if (magazine != empty && magazine != null)
         {
-            KeepEmpty(cache, slot, previous, rounds != 0 ? empty : magazine);
+            Cache.KeepEmpty(cache, slot, previous, rounds != 0 ? empty : magazine);
         }
 
-        _ = Atomic.Add(&cache->FrontsFromSlabs, rounds != 0 ? 1 : 0);
-        return rounds != 0 ? new SlotWord(magazine, rounds) : new SlotWord(SlotWord.None);
+        if (rounds == 0)
+        {
+            return new SlotWord(SlotWord.None);
+        }
+
+        _ = Atomic.Add(&cache->FrontsFromSlabs, 1);
+        return new SlotWord(magazine, rounds);
     }
 
     /// <summary>A magazine with room in place of a full one, if there was one; what nobody has room for is <paramref name="surplus"/>. None: memory is out.</summary>
@@ -183,13 +188,13 @@ internal unsafe partial struct ThreadFront
             }
 
             *previous = SlotWord.None;
+            empty = Cache.OfPresentCapacity(cache, empty, cpu);
         }
         else
         {
             empty = Cache.TakeEmpty(cache, slot, cpu);
         }
 
-        empty = Cache.OfPresentCapacity(cache, empty, cpu);
         Cache.ExitSlot(slot);
         if (empty != null)
         {
@@ -220,24 +225,6 @@ internal unsafe partial struct ThreadFront
         }
 
         return new SlotWord(SlotWord.None);
-    }
-
-    /// <summary>An empty magazine that nobody needs now: previous if there is none, else to the depot.</summary>
-    private static void KeepEmpty(Cache* cache, CpuSlot* slot, ulong* previous, Magazine* empty)
-    {
-        if (empty == null)
-        {
-            return;
-        }
-
-        if (*previous == SlotWord.None)
-        {
-            *previous = new SlotWord(empty, 0).Value;
-        }
-        else
-        {
-            Cache.PutEmpty(cache, slot, empty);
-        }
     }
 
     private static nuint* EntryOf(ThreadFront* front, Cache* cache) => (nuint*)((byte*)front + cache->FrontOffset);

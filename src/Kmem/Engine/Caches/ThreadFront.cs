@@ -28,7 +28,7 @@ namespace Kmem.Engine.Caches;
 //        state       Unused → Owned ⇄ Abandoned
 //
 // A thread that ends leaves its front to the next one that starts, with what is in it; maintenance empties fronts that
-// nobody has or uses. How a thread finds its front is told in ThreadFronts.
+// nobody has or uses. How a thread finds its front is told in ThreadFronts.Windows.cs.
 
 /// <summary>One thread's magazines of all caches of a heap.</summary>
 [StructLayout(LayoutKind.Explicit, Size = SizeBytes)]

@@ -5,13 +5,14 @@ namespace Kmem.Engine.Caches;
 
 // How a thread finds its front.
 //
-// Thread-local memory costs a .NET caller a call, but the address of a local variable is known to the code that has it,
-// and a page of a stack is one thread's alone. So there are *windows*, found by the low bits of the number of a stack
-// page: the number of the page that it was made for, and the front of the thread whose stack has that page. A caller whose
-// page it is has found its front; any other asks the face which one it has, and makes the window its own: that of the page from which it
-// looked, since the frames of what it calls may lie on others. Windows are written one at a time, the page last, and the page is read last: so a front that is read beside a thread's own page is
-// that thread's. A front remembers which windows lead to it, and when its thread ends, emitted code
-// closes them all, before the stack can be another thread's.
+// Thread-local memory costs a .NET caller a call, but the address of a local variable is known to the code that has
+// it, and a page of a stack is one thread's alone. So there are *windows*, found by the low bits of the number of a
+// stack page: the number of the page that it was made for, and the front of the thread whose stack has that page. A
+// caller whose page it is has found its front; any other asks the face which one it has, and makes the window its
+// own: that of the page from which it looked, since the frames of what it calls may lie on others. Windows are
+// written one at a time, the page last, and the page is read last: so a front that is read beside a thread's own page
+// is that thread's. A front remembers which windows lead to it, and when its thread ends, emitted code closes them
+// all, before the stack can be another thread's.
 
 /// <summary>Leads from a page of a stack to its thread's front.</summary>
 internal unsafe struct FrontWindow
