@@ -1,0 +1,43 @@
+namespace Kmem.Native;
+
+/// <summary>
+/// What the environment asks for. A program that runs with more rights than its user's is not told anything: <c>secure_getenv</c>.
+/// </summary>
+internal static unsafe class Options
+{
+    /// <summary><c>KMEM_FRONT_END=lock</c>: as on a machine without restartable sequences.</summary>
+    public static bool WantsTryLock()
+    {
+        fixed (byte* name = "KMEM_FRONT_END"u8)
+        fixed (byte* wanted = "lock"u8)
+        {
+            return AreEqual(Libc.secure_getenv(name), wanted);
+        }
+    }
+
+    /// <summary><c>KMEM_STATS=1</c>: the caches when the program ends.</summary>
+    public static bool WantsStatistics()
+    {
+        fixed (byte* name = "KMEM_STATS"u8)
+        {
+            byte* value = Libc.secure_getenv(name);
+            return value != null && *value != 0 && !(value[0] == '0' && value[1] == 0);
+        }
+    }
+
+    private static bool AreEqual(byte* text, byte* other)
+    {
+        if (text == null)
+        {
+            return false;
+        }
+
+        while (*text != 0 && *text == *other)
+        {
+            text++;
+            other++;
+        }
+
+        return *text == *other;
+    }
+}

@@ -1,0 +1,3 @@
+#ifndef KMEM_H
+#define KMEM_H
+#endif
