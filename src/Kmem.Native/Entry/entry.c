@@ -9,9 +9,11 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "kmem.h"
+#include "umem.h"
 
 /* ------------------------------------------------------------------ data that compiled code refers to by name */
 
@@ -52,6 +54,8 @@ extern const unsigned int __rseq_size __attribute__((weak));
 struct thread *entry_thread(void) { return &self; }
 
 long entry_rseq_offset(void) { return &__rseq_offset == NULL || &__rseq_size == NULL || __rseq_size == 0 ? 0 : __rseq_offset; }
+
+char **entry_program_name(void) { return &program_invocation_short_name; }
 
 static void thread_ends(void *front) {
   (void)front;
@@ -224,6 +228,62 @@ void *__libc_memalign(size_t alignment, size_t size) __attribute__((alias("memal
 void *__libc_valloc(size_t size) __attribute__((alias("valloc")));
 void *__libc_pvalloc(size_t size) __attribute__((alias("pvalloc")));
 int __posix_memalign(void **result, size_t alignment, size_t size) __attribute__((alias("posix_memalign")));
+
+/* ------------------------------------------------------------------ kmem.h and umem.h: those calls that take a front, and the flags of memory */
+
+extern void *face_cache_alloc(void *cache, void *front);
+extern void face_cache_free(void *cache, void *object, void *front);
+extern void *face_umem_alloc(size_t size, int flags, void *front);
+extern void *face_umem_zalloc(size_t size, int flags, void *front);
+extern void face_umem_free(void *memory, size_t size, void *front);
+extern void face_umem_free_align(void *memory, size_t size, void *front);
+extern void *face_umem_cache_alloc(void *cache, int flags, void *front);
+extern void face_slabinfo(int descriptor);
+
+void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t flags) {
+  void *object = face_cache_alloc(cache, self.front);
+  if (object == NULL)
+    errno = ENOMEM;
+  return flags & __GFP_ZERO && object != NULL ? memset(object, 0, kmem_cache_size(cache)) : object;
+}
+
+void *kmem_cache_zalloc(struct kmem_cache *cache, gfp_t flags) { return kmem_cache_alloc(cache, flags | __GFP_ZERO); }
+
+void kmem_cache_free(struct kmem_cache *cache, void *object) {
+  if (object != NULL)
+    face_cache_free(cache, object, self.front);
+}
+
+void *kmalloc(size_t size, gfp_t flags) { return flags & __GFP_ZERO ? face_calloc(1, size, self.front) : face_malloc(size, self.front); }
+
+void *kzalloc(size_t size, gfp_t flags) {
+  (void)flags;
+  return face_calloc(1, size, self.front);
+}
+
+void *krealloc(void *memory, size_t size, gfp_t flags) {
+  size_t before = flags & __GFP_ZERO ? face_usable_size(memory) : 0;
+  void *moved = face_realloc(memory, size, self.front);
+  if (flags & __GFP_ZERO && moved != NULL && size > before)
+    memset((char *)moved + before, 0, size - before);
+  return moved;
+}
+
+void kfree(const void *memory) { face_free((void *)memory, self.front); }
+
+void kmem_slabinfo(int descriptor) { face_slabinfo(descriptor); }
+
+void *umem_alloc(size_t size, int flags) { return face_umem_alloc(size, flags, self.front); }
+
+void *umem_zalloc(size_t size, int flags) { return face_umem_zalloc(size, flags, self.front); }
+
+void umem_free(void *memory, size_t size) { face_umem_free(memory, size, self.front); }
+
+void umem_free_align(void *memory, size_t size) { face_umem_free_align(memory, size, self.front); }
+
+void *umem_cache_alloc(umem_cache_t *cache, int flags) { return face_umem_cache_alloc(cache, flags, self.front); }
+
+void umem_cache_free(umem_cache_t *cache, void *object) { face_cache_free(cache, object, self.front); }
 
 /* ------------------------------------------------------------------ C++
 

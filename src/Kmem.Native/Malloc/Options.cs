@@ -15,13 +15,16 @@ internal static unsafe class Options
         }
     }
 
-    /// <summary><c>KMEM_STATS=1</c>: the caches when the program ends.</summary>
-    public static bool WantsStatistics()
+    /// <summary><c>KMEM_STATS=1</c>: the caches when the program ends, on standard error; any other value is the path of a file that they are added to.</summary>
+    public static byte* StatisticsPath(out bool isStandardError)
     {
         fixed (byte* name = "KMEM_STATS"u8)
+        fixed (byte* one = "1"u8)
+        fixed (byte* zero = "0"u8)
         {
             byte* value = Libc.secure_getenv(name);
-            return value != null && *value != 0 && !(value[0] == '0' && value[1] == 0);
+            isStandardError = AreEqual(value, one);
+            return value == null || *value == 0 || isStandardError || AreEqual(value, zero) ? null : value;
         }
     }
 

@@ -9,21 +9,6 @@ namespace Kmem.Native;
 /// <summary>What the heap holds, for <c>mallinfo2</c>, for <c>malloc_stats</c>, and in the format of Linux's <c>/proc/slabinfo</c>.</summary>
 internal static unsafe class Statistics
 {
-    [RuntimeExport("face_program_starts")]
-    private static void ProgramStarts()
-    {
-    }
-
-    [RuntimeExport("face_program_ends")]
-    private static void ProgramEnds()
-    {
-        if (Options.WantsStatistics())
-        {
-            WriteSummary(Libc.StandardError);
-            WriteSlabInfo(Libc.StandardError);
-        }
-    }
-
     /// <summary>Committed bytes, large allocations, their bytes, live bytes, free bytes.</summary>
     [RuntimeExport("face_mallinfo")]
     private static void FillMallinfo(nuint* fields)
@@ -42,7 +27,7 @@ internal static unsafe class Statistics
     }
 
     [RuntimeExport("face_malloc_stats")]
-    private static void WriteSummary(int descriptor)
+    public static void WriteSummary(int descriptor)
     {
         if (ProcessHeap.Existing == null)
         {
@@ -64,7 +49,7 @@ internal static unsafe class Statistics
 
     /// <summary>A line for each cache that has slabs.</summary>
     [RuntimeExport("face_slabinfo")]
-    private static void WriteSlabInfo(int descriptor)
+    public static void WriteSlabInfo(int descriptor)
     {
         TextLine line = default;
         line.Add("slabinfo - version: 2.1");
