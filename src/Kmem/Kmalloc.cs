@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Kmem.Engine.Caches;
 using Kmem.Engine.Pages;
+using Kmem.Engine.Sized;
 
 namespace Kmem;
 

@@ -338,7 +338,7 @@ public sealed unsafe class KmemCache : IDisposable
     public KmemCacheStatistics GetStatistics()
     {
         ThrowIfDisposed();
-        return HeapSnapshot.OfCache(_heap, _core);
+        return HeapSnapshot.OfCache(_core);
     }
 
     /// <summary>Ends the cache: objects in magazines are destroyed, and its slabs go back to the page allocator.</summary>

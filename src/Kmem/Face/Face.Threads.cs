@@ -10,6 +10,9 @@ internal static unsafe partial class Face
     /// <summary>Whether a thread's end can be noticed, without which no thread may have a front.</summary>
     public static bool CanWatchThreads => EndOfThread.Key >= 0;
 
+    /// <summary>Whether the thread may be given a front.</summary>
+    public static bool MayHaveFront => true;
+
     /// <summary>Of the heap that has fronts; null for a thread without.</summary>
     public static ThreadFront* CurrentFront() => (ThreadFront*)FrontOfThread.Address;
 

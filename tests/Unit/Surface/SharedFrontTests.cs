@@ -417,7 +417,7 @@ public sealed unsafe class SharedFrontChildTests
     private static KmemCacheStatistics Cache(nuint size)
     {
         Cache* cache = Engine.Sized.SizedHeap.ClassFor(Shared.Core, size);
-        KmemCacheStatistics statistics = Diagnostics.HeapSnapshot.OfCache(Shared, cache);
+        KmemCacheStatistics statistics = Diagnostics.HeapSnapshot.OfCache(cache);
         Ledger.AssertAddsUp(statistics);
         return statistics;
     }

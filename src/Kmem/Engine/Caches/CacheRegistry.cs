@@ -17,7 +17,7 @@ namespace Kmem.Engine.Caches;
 /// Entry 0 stays unused, so that the index 0 names no cache. A cache's index never
 /// changes; indices of destroyed caches are used again.
 /// </remarks>
-internal unsafe struct CacheRegistry
+internal unsafe partial struct CacheRegistry
 {
     public const int CachesMax = 8192;
     public const nuint CacheBytes = 1024;

@@ -66,7 +66,7 @@ internal unsafe partial struct ThreadFronts
     public static ThreadFront* Enter(CacheRegistry* registry)
     {
         ThreadFront* front = Face.CurrentFront();
-        if (front == null)
+        if (front == null && Face.MayHaveFront)
         {
             front = Take(registry);
             if (front != null && !Face.TrySetCurrentFront(front))

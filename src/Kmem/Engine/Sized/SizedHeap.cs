@@ -64,7 +64,8 @@ internal unsafe partial struct SizedHeap
     /// <summary>The control region, committed as a whole.</summary>
     public const nuint ControlBytes = 16 * 1024;
 
-    private const nuint TableOffset = 4096;
+    /// <summary>Distance of the class table from the heap.</summary>
+    public const nuint TableOffset = 4096;
 
     public OsTable Os;
     public Zone Zone;

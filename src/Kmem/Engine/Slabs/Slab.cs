@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Kmem.Engine.Pages;
 using Kmem.Engine.Primitives;
 
@@ -52,6 +53,7 @@ internal static unsafe class Slab
     private const int GranuleShift = 3;
 
     /// <summary>Distance of an address from the start of its slab in granules; huge when not a multiple of one.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static uint UnitsOf(Page* page, nuint address)
     {
         // Less than 2^32 apart: the low halves of both addresses suffice.

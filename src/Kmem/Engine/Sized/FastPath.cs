@@ -1,12 +1,10 @@
 using System.Runtime.CompilerServices;
-using Kmem.Engine;
 using Kmem.Engine.Caches;
 using Kmem.Engine.Pages;
 using Kmem.Engine.Primitives;
-using Kmem.Engine.Sized;
 using Kmem.Engine.Slabs;
 
-namespace Kmem;
+namespace Kmem.Engine.Sized;
 
 /// <summary>
 /// Rung 1 of allocate and free, and what rung 0 needs to find its entry, inlined into the public entry points. What it takes as arguments is constant for a

@@ -1,6 +1,7 @@
 using System.Runtime;
 using System.Runtime.CompilerServices;
 using Kmem.Engine.Primitives;
+using Kmem.Native;
 
 namespace Kmem.Engine;
 
@@ -40,7 +41,7 @@ internal static unsafe class FaceStubs
             return;
         }
 
-        byte* code = (byte*)mmap(null, RestartableSequence.CodeSizeBytes, ProtectionRead | ProtectionWrite, MapPrivateAnonymous, -1, 0);
+        byte* code = (byte*)Libc.mmap(null, RestartableSequence.CodeSizeBytes, ProtectionRead | ProtectionWrite, MapPrivateAnonymous, -1, 0);
         if (code == (byte*)-1)
         {
             return;
@@ -48,9 +49,9 @@ internal static unsafe class FaceStubs
 
         RestartableStubs stubs;
         RestartableSequence.Emit(code, area, &stubs);
-        if (mprotect(code, RestartableSequence.CodeSizeBytes, ProtectionRead | ProtectionExecute) != 0)
+        if (Libc.mprotect(code, RestartableSequence.CodeSizeBytes, ProtectionRead | ProtectionExecute) != 0)
         {
-            _ = munmap(code, RestartableSequence.CodeSizeBytes);
+            _ = Libc.munmap(code, RestartableSequence.CodeSizeBytes);
             return;
         }
 
@@ -62,52 +63,25 @@ internal static unsafe class FaceStubs
         Pop = stubs.Pop;
     }
 
-    /// <summary>glibc says where its area lies in two exported variables; a size of 0 means that it did not register.</summary>
     private static bool TryFindArea(RestartableArea* area)
     {
-        long* offset;
-        uint* size;
-        fixed (byte* name = "__rseq_offset"u8)
-        {
-            offset = (long*)dlsym(null, name);
-        }
-
-        fixed (byte* name = "__rseq_size"u8)
-        {
-            size = (uint*)dlsym(null, name);
-        }
-
-        if (offset == null || size == null || *size == 0 || *offset != (int)*offset)
+        long offset = entry_rseq_offset();
+        if (offset == 0 || offset != (int)offset)
         {
             return false;
         }
 
-        bool hasMmCid = getauxval(AuxvRseqFeatureSize) >= FeatureSizeWithMmCid;
-        area->DescriptorOffset = (int)*offset + OffsetOfDescriptor;
-        area->CpuOffset = (int)*offset + (hasMmCid ? OffsetOfMmCid : OffsetOfCpuId);
+        bool hasMmCid = Libc.getauxval(AuxvRseqFeatureSize) >= FeatureSizeWithMmCid;
+        area->DescriptorOffset = (int)offset + OffsetOfDescriptor;
+        area->CpuOffset = (int)offset + (hasMmCid ? OffsetOfMmCid : OffsetOfCpuId);
         area->CpuCount = Face.CpuCountMax();
         return true;
     }
 
-#pragma warning disable IDE1006, SYSLIB1054 // The names are libc's.
-    [RuntimeImport("*", "mmap")]
+#pragma warning disable IDE1006, SYSLIB1054 // The name is that in entry.c.
+    /// <summary>0 where the C library did not register the area, or does not say where it is.</summary>
+    [RuntimeImport("*", "entry_rseq_offset")]
     [MethodImpl(MethodImplOptions.InternalCall)]
-    private static extern void* mmap(void* address, nuint bytes, int protection, int flags, int file, long offset);
-
-    [RuntimeImport("*", "mprotect")]
-    [MethodImpl(MethodImplOptions.InternalCall)]
-    private static extern int mprotect(void* address, nuint bytes, int protection);
-
-    [RuntimeImport("*", "munmap")]
-    [MethodImpl(MethodImplOptions.InternalCall)]
-    private static extern int munmap(void* address, nuint bytes);
-
-    [RuntimeImport("*", "getauxval")]
-    [MethodImpl(MethodImplOptions.InternalCall)]
-    private static extern ulong getauxval(ulong type);
-
-    [RuntimeImport("*", "dlsym")]
-    [MethodImpl(MethodImplOptions.InternalCall)]
-    private static extern void* dlsym(void* handle, byte* name);
+    private static extern long entry_rseq_offset();
 #pragma warning restore IDE1006, SYSLIB1054
 }

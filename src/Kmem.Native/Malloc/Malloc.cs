@@ -1,0 +1,234 @@
+using System.Runtime;
+using System.Runtime.CompilerServices;
+using Kmem.Engine.Caches;
+using Kmem.Engine.Pages;
+using Kmem.Engine.Primitives;
+using Kmem.Engine.Sized;
+
+namespace Kmem.Native;
+
+/// <summary>
+/// <c>malloc</c> and its relatives. The C symbols are in <c>entry.c</c>: they add the thread's front to the arguments and jump here.
+/// </summary>
+/// <remarks>
+/// As elsewhere in C: null and <c>errno</c> for what cannot be had, no exceptions; 0 bytes are 1 byte. A pointer that is not an allocation ends
+/// the process: <see cref="MisuseMessage"/>.
+/// </remarks>
+internal static unsafe class Malloc
+{
+    /// <summary>Alignments beyond it are refused: 1 TiB, more than a range has.</summary>
+    private static nuint AlignmentBytesMax => (nuint)1 << 40;
+
+    [RuntimeExport("face_malloc")]
+    public static void* Allocate(nuint sizeBytes, ThreadFront* front)
+    {
+        // Rung 0. A size of 0 is beyond the largest here.
+        if (sizeBytes - 1 < SizeClasses.DefaultLargest
+            && front != null
+            && ThreadFront.TryPop(front, FastPath.EntryFor((byte*)ProcessHeap.Existing + SizedHeap.TableOffset, sizeBytes), out void* round))
+        {
+            return round;
+        }
+
+        return AllocateSlow(sizeBytes);
+    }
+
+    [RuntimeExport("face_free")]
+    public static void Free(void* pointer, ThreadFront* front)
+    {
+        // Rung 0.
+        if (front != null)
+        {
+            Zone* zone = &ProcessHeap.Existing->Zone;
+            if (FastPath.TryFindObject(zone->FirstBase, &zone->FirstFrontierBytes, zone->MemoryMapOfFirst, pointer, out Page* page)
+                && ThreadFront.TryPush(front, ThreadFront.EntriesOffset + ((nuint)page->FrontEntry * 8), pointer))
+            {
+                return;
+            }
+        }
+
+        FreeSlow(pointer);
+    }
+
+    [RuntimeExport("face_calloc")]
+    public static void* AllocateZeroed(nuint count, nuint sizeBytes, ThreadFront* front)
+    {
+        nuint bytes = count * sizeBytes;
+        if ((count | sizeBytes) >> 32 != 0 && sizeBytes != 0 && bytes / sizeBytes != count)
+        {
+            return OutOfMemory();
+        }
+
+        void* memory = Allocate(bytes, front);
+        if (memory != null && (bytes <= SizeClasses.DefaultLargest || !SizedHeap.ReadsAsZero(ProcessHeap.Existing, memory)))
+        {
+            Memory.Clear(memory, bytes);
+        }
+
+        return memory;
+    }
+
+    [RuntimeExport("face_realloc")]
+    public static void* Reallocate(void* pointer, nuint sizeBytes, ThreadFront* front)
+    {
+        if (pointer == null)
+        {
+            return Allocate(sizeBytes, front);
+        }
+
+        // As in glibc, and unlike a malloc of 0 bytes.
+        if (sizeBytes == 0)
+        {
+            Free(pointer, front);
+            return null;
+        }
+
+        return ReallocateSlow(pointer, sizeBytes);
+    }
+
+    [RuntimeExport("face_reallocarray")]
+    public static void* ReallocateArray(void* pointer, nuint count, nuint sizeBytes, ThreadFront* front)
+    {
+        nuint bytes = count * sizeBytes;
+        if ((count | sizeBytes) >> 32 != 0 && sizeBytes != 0 && bytes / sizeBytes != count)
+        {
+            return OutOfMemory();
+        }
+
+        return Reallocate(pointer, bytes, front);
+    }
+
+    /// <summary>For a power of two; null without <c>errno</c> when memory is out.</summary>
+    [RuntimeExport("face_aligned")]
+    public static void* AllocateAligned(nuint alignmentBytes, nuint sizeBytes)
+    {
+        SizedHeap* heap = ProcessHeap.Get();
+        if (heap == null || alignmentBytes > AlignmentBytesMax)
+        {
+            return null;
+        }
+
+        sizeBytes = sizeBytes == 0 ? 1 : sizeBytes;
+        void* memory = TryAllocateAligned(heap, alignmentBytes, sizeBytes);
+        if (memory == null && sizeBytes <= SizedHeap.SizeBytesMax)
+        {
+            SizedHeap.ReclaimUnused(heap);
+            memory = TryAllocateAligned(heap, alignmentBytes, sizeBytes);
+        }
+
+        Maintenance.Tick(heap);
+        return memory;
+    }
+
+    [RuntimeExport("face_usable_size")]
+    public static nuint UsableSize(void* pointer)
+    {
+        if (pointer == null)
+        {
+            return 0;
+        }
+
+        nuint bytes = SizedHeap.UsableSize(HeapOf(pointer, "malloc_usable_size"), pointer, out Misuse misuse);
+        if (misuse != Misuse.None)
+        {
+            MisuseMessage.Fail("malloc_usable_size", pointer, misuse);
+        }
+
+        return bytes;
+    }
+
+    /// <summary>1 when memory went back to the OS.</summary>
+    [RuntimeExport("face_trim")]
+    public static int Trim()
+    {
+        SizedHeap* heap = ProcessHeap.Existing;
+        return heap != null && SizedHeap.Trim(heap) != 0 ? 1 : 0;
+    }
+
+    // ------------------------------------------------------------------ slow rungs
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void* AllocateSlow(nuint sizeBytes)
+    {
+        SizedHeap* heap = ProcessHeap.Get();
+        if (heap == null || sizeBytes > SizedHeap.SizeBytesMax)
+        {
+            return OutOfMemory();
+        }
+
+        sizeBytes = sizeBytes == 0 ? 1 : sizeBytes;
+        void* memory = SizedHeap.AllocateSlow(heap, sizeBytes);
+        if (memory == null)
+        {
+            // What magazines and empty slabs hold may serve this request.
+            SizedHeap.ReclaimUnused(heap);
+            memory = SizedHeap.Allocate(heap, sizeBytes);
+        }
+
+        Maintenance.Tick(heap);
+        return memory != null ? memory : OutOfMemory();
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void FreeSlow(void* pointer)
+    {
+        if (pointer == null)
+        {
+            return;
+        }
+
+        int errno = Libc.Errno;
+        SizedHeap* heap = HeapOf(pointer, "free");
+        Misuse misuse = SizedHeap.Free(heap, pointer);
+        if (misuse != Misuse.None)
+        {
+            MisuseMessage.Fail("free", pointer, misuse);
+        }
+
+        Maintenance.Tick(heap);
+        MisuseMessage.FailIfFreedTwice(heap);
+        Libc.Errno = errno;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void* ReallocateSlow(void* pointer, nuint sizeBytes)
+    {
+        SizedHeap* heap = HeapOf(pointer, "realloc");
+        void* moved = SizedHeap.Reallocate(heap, pointer, sizeBytes, out Misuse misuse);
+        if (moved == null && misuse == Misuse.None && sizeBytes <= SizedHeap.SizeBytesMax)
+        {
+            SizedHeap.ReclaimUnused(heap);
+            moved = SizedHeap.Reallocate(heap, pointer, sizeBytes, out misuse);
+        }
+
+        if (misuse != Misuse.None)
+        {
+            MisuseMessage.Fail("realloc", pointer, misuse);
+        }
+
+        Maintenance.Tick(heap);
+        return moved != null ? moved : OutOfMemory();
+    }
+
+    private static void* TryAllocateAligned(SizedHeap* heap, nuint alignmentBytes, nuint sizeBytes) => alignmentBytes <= SizedHeap.AlignmentBytesMax
+        ? SizedHeap.AllocateAligned(heap, sizeBytes, alignmentBytes)
+        : SizedHeap.AllocateLarge(heap, sizeBytes, alignmentBytes);
+
+    /// <summary>The heap that a pointer can be of; the small numbers that the engine hands out for 0 bytes are no pointers here.</summary>
+    private static SizedHeap* HeapOf(void* pointer, string operation)
+    {
+        SizedHeap* heap = ProcessHeap.Existing;
+        if (heap == null || SizedHeap.IsZeroSizePointer(pointer))
+        {
+            MisuseMessage.Fail(operation, pointer, Misuse.ForeignPointer);
+        }
+
+        return heap;
+    }
+
+    private static void* OutOfMemory()
+    {
+        Libc.Errno = Libc.OutOfMemory;
+        return null;
+    }
+}

@@ -1,0 +1,132 @@
+using Kmem.Engine.Caches;
+using Kmem.Engine.Pages;
+using Kmem.Engine.Primitives;
+using Kmem.Engine.Sized;
+using Kmem.Engine.Slabs;
+
+namespace Kmem.Native;
+
+/// <summary>
+/// A caller's mistake: one line on standard error that says what was done to which pointer and what that is, then <c>abort</c>:
+/// <code>
+/// kmem: free(0x7f10c4000040): already free: object 1 of 64 in the slab 0x7f10c4000000 of kmalloc-64
+/// </code>
+/// </summary>
+internal static unsafe class MisuseMessage
+{
+    public static void Fail(string operation, void* pointer, Misuse misuse)
+    {
+        TextLine line = default;
+        line.Add("kmem: ");
+        line.Add(operation);
+        line.Add("(");
+        line.AddHex((nuint)pointer);
+        line.Add("): ");
+        line.Add(Explain(misuse));
+        Describe(&line, pointer);
+        line.WriteTo(Libc.StandardError);
+        Libc.abort();
+    }
+
+    /// <summary>Ends the process where an object was freed twice long before, as the emptying of a magazine found.</summary>
+    public static void FailIfFreedTwice(SizedHeap* heap)
+    {
+        if (Atomic.Load(&heap->Registry.DoubleFrees) != 0)
+        {
+            void* pointer = (void*)Atomic.Load(&heap->Registry.FirstDoubleFree);
+            TextLine line = default;
+            line.Add("kmem: an earlier free(");
+            line.AddHex((nuint)pointer);
+            line.Add("): already free then");
+            Describe(&line, pointer);
+            line.WriteTo(Libc.StandardError);
+            Libc.abort();
+        }
+    }
+
+    private static string Explain(Misuse misuse) => misuse switch
+    {
+        Misuse.ForeignPointer => "not memory of this heap",
+        Misuse.InteriorPointer => "not the start of an allocation",
+        Misuse.AlreadyFree => "already free",
+        Misuse.WrongCache => "an object of another cache",
+        Misuse.WrongSize => "not of that size",
+        Misuse.WrongKind => "memory of another kind",
+        Misuse.LiveObjects => "live objects",
+        _ => "a mistake",
+    };
+
+    /// <summary>What is at the address, if anything of the heap is.</summary>
+    private static void Describe(TextLine* line, void* pointer)
+    {
+        SizedHeap* heap = ProcessHeap.Existing;
+        Page* page = heap == null ? null : Zone.PageOf(&heap->Zone, pointer);
+        if (page == null)
+        {
+            return;
+        }
+
+        if (page->CacheIndex != 0)
+        {
+            DescribeObject(line, heap, page, (nuint)pointer);
+            return;
+        }
+
+        Page* head = Zone.HeadOf(&heap->Zone, page);
+        if (head == null)
+        {
+            return;
+        }
+
+        nuint start = (nuint)Zone.AddressOf(&heap->Zone, head);
+        AddOffset(line, (nuint)pointer - start);
+        if (head->Kind == PageKind.Run)
+        {
+            line->Add("an allocation of ");
+            line->Add(head->Payload.RequestedBytes);
+            line->Add(" bytes at ");
+        }
+        else
+        {
+            line->Add("free pages at ");
+        }
+
+        line->AddHex(start);
+    }
+
+    private static void DescribeObject(TextLine* line, SizedHeap* heap, Page* page, nuint address)
+    {
+        Cache* cache = CacheRegistry.At(&heap->Registry, page->CacheIndex);
+        SlabLayout* layout = &cache->Slabs.Layout;
+        nuint slab = (nuint)Zone.AddressOf(&heap->Zone, Slab.HeadOf(page));
+        if (address - slab >= layout->Objects * layout->StrideBytes)
+        {
+            line->Add(": behind the last object of");
+        }
+        else
+        {
+            uint index = Slab.IndexOf(page, address);
+            AddOffset(line, address - slab - (index * layout->StrideBytes));
+            line->Add("object ");
+            line->Add(index);
+            line->Add(" of ");
+            line->Add(layout->Objects);
+            line->Add(" in");
+        }
+
+        line->Add(" the slab ");
+        line->AddHex(slab);
+        line->Add(" of ");
+        line->Add(cache->Name);
+    }
+
+    private static void AddOffset(TextLine* line, nuint offset)
+    {
+        line->Add(": ");
+        if (offset != 0)
+        {
+            line->Add(offset);
+            line->Add(" bytes into ");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+namespace Kmem.Native;
+
+/// <summary>
+/// What the environment asks for. A program that runs with more rights than its user's is not told anything: <c>secure_getenv</c>.
+/// </summary>
+internal static unsafe class Options
+{
+    /// <summary><c>KMEM_FRONT_END=lock</c>: as on a machine without restartable sequences.</summary>
+    public static bool WantsTryLock()
+    {
+        fixed (byte* name = "KMEM_FRONT_END"u8)
+        fixed (byte* wanted = "lock"u8)
+        {
+            return AreEqual(Libc.secure_getenv(name), wanted);
+        }
+    }
+
+    /// <summary><c>KMEM_STATS=1</c>: the caches when the program ends, on standard error; any other value is the path of a file that they are added to.</summary>
+    public static byte* StatisticsPath(out bool isStandardError)
+    {
+        fixed (byte* name = "KMEM_STATS"u8)
+        fixed (byte* one = "1"u8)
+        fixed (byte* zero = "0"u8)
+        {
+            byte* value = Libc.secure_getenv(name);
+            isStandardError = AreEqual(value, one);
+            return value == null || *value == 0 || isStandardError || AreEqual(value, zero) ? null : value;
+        }
+    }
+
+    private static bool AreEqual(byte* text, byte* other)
+    {
+        if (text == null)
+        {
+            return false;
+        }
+
+        while (*text != 0 && *text == *other)
+        {
+            text++;
+            other++;
+        }
+
+        return *text == *other;
+    }
+}

@@ -1,0 +1,114 @@
+using System.Runtime;
+using System.Runtime.CompilerServices;
+using Kmem.Engine;
+using Kmem.Engine.Primitives;
+using Kmem.Engine.Sized;
+
+namespace Kmem.Native;
+
+// Theory of the process's heap.
+//
+// A process has one heap. It is made by the first call that needs it, which may come before any constructor has run, and lives until the
+// process ends: nothing is released then, since other code may still be freeing.
+//
+//      state     None → Making → Ready        or back to None, when the OS refuses: the next call tries again
+//
+// There is no thread of the library's own. What a background thread would do, giving back what nobody needs, does who comes to a
+// slow rung when the time has come: Maintenance.
+
+/// <summary>The heap that <c>malloc</c> and everything else in this library use.</summary>
+internal static unsafe class ProcessHeap
+{
+    private const int None = 0;
+    private const int Making = 1;
+    private const int Ready = 2;
+
+    /// <summary>The heap, or null. Read by fast paths, which run only in threads that have a front, and so after the heap was made.</summary>
+    public static SizedHeap* Existing;
+
+    private static int s_state;
+
+    /// <summary>The heap, made if need be; null when the OS refuses.</summary>
+    public static SizedHeap* Get() => s_state == Ready ? Existing : MakeSlow();
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static SizedHeap* MakeSlow()
+    {
+        fixed (int* state = &s_state)
+        {
+            while (!Atomic.CompareExchange(state, None, Making))
+            {
+                if (Atomic.Load(state) == Ready)
+                {
+                    return Existing;
+                }
+
+                _ = Libc.sched_yield();
+            }
+
+            Existing = Make();
+            Atomic.Store(state, Existing != null ? Ready : None);
+        }
+
+        if (Existing != null)
+        {
+            // The C library may allocate to remember it.
+            entry_watch_forks();
+        }
+
+        return Existing;
+    }
+
+    private static SizedHeap* Make()
+    {
+        bool restartable = false;
+        if (!Options.WantsTryLock())
+        {
+            if (!FaceStubs.Available)
+            {
+                FaceStubs.Initialize();
+            }
+
+            restartable = FaceStubs.Available;
+        }
+
+        entry_watch_threads();
+        HeapDefinition definition = default;
+        Face.SelectOs(&definition.Os);
+        definition.Growable = true;
+        definition.CpuCount = Face.CpuCountMax();
+        definition.Restartable = restartable;
+        definition.HasFronts = restartable;
+        return SizedHeap.Create(&definition);
+    }
+
+    // ------------------------------------------------------------------ fork
+
+    // A child has one thread, the one that forked. What other threads had in hand must be whole in its copy of the memory, so the thread that
+    // forks takes every lock before, and both processes give them back. The fronts of the threads that are no more are left to new ones.
+
+    [RuntimeExport("face_before_fork")]
+    private static void BeforeFork() => SizedHeap.EnterAll(Existing);
+
+    [RuntimeExport("face_after_fork_in_parent")]
+    private static void AfterForkInParent() => SizedHeap.ExitAll(Existing);
+
+    [RuntimeExport("face_after_fork_in_child")]
+    private static void AfterForkInChild()
+    {
+        SizedHeap.ExitAll(Existing);
+        SizedHeap.ForgetOtherThreads(Existing, NativeThread.Current()->Front);
+    }
+
+#pragma warning disable IDE1006, SYSLIB1054 // The names are those in entry.c.
+    /// <summary>Without it no thread gets a front.</summary>
+    [RuntimeImport("*", "entry_watch_threads")]
+    [MethodImpl(MethodImplOptions.InternalCall)]
+    private static extern void entry_watch_threads();
+
+    /// <summary>Lets the three methods above be called.</summary>
+    [RuntimeImport("*", "entry_watch_forks")]
+    [MethodImpl(MethodImplOptions.InternalCall)]
+    private static extern void entry_watch_forks();
+#pragma warning restore IDE1006, SYSLIB1054
+}

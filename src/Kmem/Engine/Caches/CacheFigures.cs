@@ -1,0 +1,86 @@
+using Kmem.Engine.Primitives;
+using Kmem.Engine.Slabs;
+
+namespace Kmem.Engine.Caches;
+
+/// <summary>
+/// The figures of one cache at one moment. Nothing was counted for them on the fast path: live objects follow from slabs, fronts, slots and the depot.
+/// </summary>
+internal unsafe struct CacheFigures
+{
+    public SlabLayout Layout;
+
+    /// <summary>Objects in callers' hands.</summary>
+    public long Live;
+
+    public long Total;
+
+    /// <summary>Rounds in fronts and in the loaded and previous magazines of CPUs.</summary>
+    public long InMagazines;
+
+    /// <summary>Rounds on shelves and in the depot.</summary>
+    public long InDepot;
+
+    /// <summary>Objects in slabs.</summary>
+    public long Free;
+
+    public long Slabs;
+    public long FullSlabs;
+    public long PartialSlabs;
+    public long FreeSlabs;
+    public long SlabsCreated;
+    public long SlabsDestroyed;
+    public long BitTablePages;
+
+    public long AllocFromPrevious;
+    public long AllocFromDepot;
+    public long AllocFromSlab;
+    public long FreeToPrevious;
+    public long FreeToDepot;
+    public long FreeToSlab;
+
+    public static void Read(Cache* cache, CacheFigures* figures)
+    {
+        *figures = default;
+
+        // Before the lock of the slabs: an owner that changes magazines holds its front's lock and waits for that of the slabs.
+        long inFronts = ThreadFronts.CountRounds(cache);
+        RankedLock.Enter(&cache->Slabs.Lock, LockRank.Slabs);
+        SlabLists slabs = cache->Slabs;
+        figures->InMagazines = inFronts + Cache.CountInMagazines(cache);
+        figures->InDepot = Cache.CountInDepot(cache);
+        RankedLock.Exit(&cache->Slabs.Lock, LockRank.Slabs);
+
+        figures->Layout = slabs.Layout;
+        figures->Slabs = slabs.Slabs;
+        figures->FullSlabs = slabs.FullSlabs;
+        figures->PartialSlabs = slabs.PartialSlabs;
+        figures->FreeSlabs = slabs.FreeSlabs;
+        figures->SlabsCreated = slabs.SlabsCreated;
+        figures->SlabsDestroyed = slabs.SlabsDestroyed;
+        figures->BitTablePages = slabs.BitTablePages;
+        figures->Free = slabs.FreeObjects;
+        figures->Total = slabs.Slabs * slabs.Layout.Objects;
+        long live = figures->Total - figures->Free - figures->InMagazines - figures->InDepot;
+        figures->Live = live < 0 ? 0 : live;
+        ReadVisits(cache, figures);
+    }
+
+    private static void ReadVisits(Cache* cache, CacheFigures* figures)
+    {
+        figures->AllocFromDepot = Atomic.Load(&cache->FrontsFromDepot);
+        figures->AllocFromSlab = Atomic.Load(&cache->FrontsFromSlabs) + Atomic.Load(&cache->DirectAllocs);
+        figures->FreeToDepot = Atomic.Load(&cache->FrontsToDepot);
+        figures->FreeToSlab = Atomic.Load(&cache->FrontsToSlabs) + Atomic.Load(&cache->DirectFrees);
+        for (int cpu = 0; cpu < cache->Registry->CpuCount; cpu++)
+        {
+            CpuSlot* slot = Cache.CpuSlotOf(cache, cpu);
+            figures->AllocFromPrevious += slot->AllocFromPrevious;
+            figures->AllocFromDepot += slot->AllocFromDepot;
+            figures->AllocFromSlab += slot->AllocFromSlab;
+            figures->FreeToPrevious += slot->FreeToPrevious;
+            figures->FreeToDepot += slot->FreeToDepot;
+            figures->FreeToSlab += slot->FreeToSlab;
+        }
+    }
+}
