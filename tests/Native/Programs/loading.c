@@ -1,29 +1,11 @@
-/* Libraries that come and go, and code that runs before main. */
+/* Libraries that come and go, and libraries that allocate before the program does. */
 #include "cases.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
 #include <sys/wait.h>
 
-static char *before_everything;
-
-/* Runs before the constructors of all libraries, the allocator's included. */
-static void allocate_before_constructors(int count, char **arguments, char **environment) {
-  (void)count, (void)arguments, (void)environment;
-  before_everything = malloc(123);
-  if (before_everything != NULL)
-    fill(before_everything, 123, 1);
-  free(calloc(7, 1000));
-}
-
-__attribute__((section(".preinit_array"), used)) static void (*const first)(int, char **, char **) = allocate_before_constructors;
-
-CASE(malloc_works_before_any_constructor) {
-  CHECK(before_everything != NULL && is_filled(before_everything, 123, 1));
-  free(before_everything);
-}
-
-/* The rest needs early.so preloaded as well. */
+/* early.so must be preloaded as well. */
 CASE(constructors_of_other_libraries_allocate) {
   int (*is_well)(void) = (int (*)(void))dlsym(RTLD_DEFAULT, "early_is_well");
   CHECK(is_well != NULL && is_well());

@@ -104,6 +104,8 @@ static void go_on(size_t size) {
       free(held[i]);
   }
   malloc_trim(0);
+  for (size_t i = 1; i < 40; i++)
+    free(malloc(i * 100000));
 }
 
 MISTAKE(free_twice_with_one_other_between, free_others(100, 1))
