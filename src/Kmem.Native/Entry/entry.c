@@ -80,6 +80,7 @@ __attribute__((destructor)) static void program_ends(void) { face_program_ends()
 
 extern void *face_malloc(size_t size, void *front);
 extern void face_free(void *pointer, void *front);
+extern void face_free_sized(void *pointer, size_t size, void *front);
 extern void *face_calloc(size_t count, size_t size, void *front);
 extern void *face_realloc(void *pointer, size_t size, void *front);
 extern void *face_reallocarray(void *pointer, size_t count, size_t size, void *front);
@@ -336,20 +337,23 @@ DEFINE_NEW_ALIGNED(_ZnamSt11align_val_t)
 DEFINE_NEW_ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t)
 DEFINE_NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t)
 
-/* All forms of delete: the size and the alignment say nothing that the page does not know. */
+/* All forms of delete. A size is checked; an alignment says nothing that the page does not know. */
 #define DEFINE_DELETE(name, ...) \
   void name(void *pointer, ##__VA_ARGS__) { face_free(pointer, self.front); }
+
+#define DEFINE_DELETE_SIZED(name, ...) \
+  void name(void *pointer, size_t size, ##__VA_ARGS__) { face_free_sized(pointer, size, self.front); }
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 DEFINE_DELETE(_ZdlPv)
 DEFINE_DELETE(_ZdaPv)
-DEFINE_DELETE(_ZdlPvm, size_t size)
-DEFINE_DELETE(_ZdaPvm, size_t size)
+DEFINE_DELETE_SIZED(_ZdlPvm)
+DEFINE_DELETE_SIZED(_ZdaPvm)
 DEFINE_DELETE(_ZdlPvRKSt9nothrow_t, const void *nothrow)
 DEFINE_DELETE(_ZdaPvRKSt9nothrow_t, const void *nothrow)
 DEFINE_DELETE(_ZdlPvSt11align_val_t, size_t alignment)
 DEFINE_DELETE(_ZdaPvSt11align_val_t, size_t alignment)
-DEFINE_DELETE(_ZdlPvmSt11align_val_t, size_t size, size_t alignment)
-DEFINE_DELETE(_ZdaPvmSt11align_val_t, size_t size, size_t alignment)
+DEFINE_DELETE_SIZED(_ZdlPvmSt11align_val_t, size_t alignment)
+DEFINE_DELETE_SIZED(_ZdaPvmSt11align_val_t, size_t alignment)
 DEFINE_DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, size_t alignment, const void *nothrow)
 DEFINE_DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, size_t alignment, const void *nothrow)

@@ -11,8 +11,8 @@ namespace Kmem.Native;
 /// <c>malloc</c> and its relatives. The C symbols are in <c>entry.c</c>: they add the thread's front to the arguments and jump here.
 /// </summary>
 /// <remarks>
-/// As elsewhere in C: null and <c>errno</c> for what cannot be had, no exceptions; 0 bytes are 1 byte. A pointer that is not an allocation ends
-/// the process: <see cref="MisuseMessage"/>.
+/// As elsewhere in C: null and <c>errno</c> for what cannot be had, no exceptions; 0 bytes are an address that cannot be accessed. A pointer that
+/// is not an allocation ends the process: <see cref="MisuseMessage"/>.
 /// </remarks>
 internal static unsafe class Malloc
 {
@@ -48,6 +48,26 @@ internal static unsafe class Malloc
         }
 
         FreeSlow(pointer);
+    }
+
+    /// <summary>The <c>delete</c> that knows the size: one that cannot be the allocation's is a mistake of type.</summary>
+    [RuntimeExport("face_free_sized")]
+    public static void FreeSized(void* pointer, nuint sizeBytes, ThreadFront* front)
+    {
+        if (front != null && sizeBytes - 1 < SizeClasses.DefaultLargest)
+        {
+            SizedHeap* heap = ProcessHeap.Existing;
+            Zone* zone = &heap->Zone;
+            nuint entry = FastPath.EntryFor((byte*)heap + SizedHeap.TableOffset, sizeBytes);
+            if (FastPath.TryFindObject(zone->FirstBase, &zone->FirstFrontierBytes, zone->MemoryMapOfFirst, pointer, out Page* page)
+                && ThreadFront.EntriesOffset + ((nuint)page->FrontEntry * 8) == entry
+                && ThreadFront.TryPush(front, entry, pointer))
+            {
+                return;
+            }
+        }
+
+        FreeSizedSlow(pointer, sizeBytes);
     }
 
     [RuntimeExport("face_calloc")]
@@ -156,13 +176,12 @@ internal static unsafe class Malloc
             return OutOfMemory();
         }
 
-        sizeBytes = sizeBytes == 0 ? 1 : sizeBytes;
-        void* memory = SizedHeap.AllocateSlow(heap, sizeBytes);
+        void* memory = sizeBytes == 0 ? AllocateEmpty() : SizedHeap.AllocateSlow(heap, sizeBytes);
         if (memory == null)
         {
             // What magazines and empty slabs hold may serve this request.
             SizedHeap.ReclaimUnused(heap);
-            memory = SizedHeap.Allocate(heap, sizeBytes);
+            memory = SizedHeap.Allocate(heap, sizeBytes == 0 ? 1 : sizeBytes);
         }
 
         Maintenance.Tick(heap);
@@ -191,6 +210,21 @@ internal static unsafe class Malloc
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void FreeSizedSlow(void* pointer, nuint sizeBytes)
+    {
+        if (pointer != null)
+        {
+            Misuse misuse = SizedHeap.CheckSize(HeapOf(pointer, "delete"), pointer, sizeBytes);
+            if (misuse != Misuse.None)
+            {
+                MisuseMessage.Fail("delete", pointer, misuse);
+            }
+
+            FreeSlow(pointer);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private static void* ReallocateSlow(void* pointer, nuint sizeBytes)
     {
         SizedHeap* heap = HeapOf(pointer, "realloc");
@@ -209,6 +243,8 @@ internal static unsafe class Malloc
         Maintenance.Tick(heap);
         return moved != null ? moved : OutOfMemory();
     }
+
+    private static void* AllocateEmpty() => ProcessHeap.Empty != null ? Cache.Allocate(ProcessHeap.Empty) : null;
 
     private static void* TryAllocateAligned(SizedHeap* heap, nuint alignmentBytes, nuint sizeBytes) => alignmentBytes <= SizedHeap.AlignmentBytesMax
         ? SizedHeap.AllocateAligned(heap, sizeBytes, alignmentBytes)

@@ -1,8 +1,10 @@
 using System.Runtime;
 using System.Runtime.CompilerServices;
 using Kmem.Engine;
+using Kmem.Engine.Caches;
 using Kmem.Engine.Primitives;
 using Kmem.Engine.Sized;
+using Kmem.Engine.Slabs;
 
 namespace Kmem.Native;
 
@@ -25,6 +27,11 @@ internal static unsafe class ProcessHeap
 
     /// <summary>The heap, or null. Read by fast paths, which run only in threads that have a front, and so after the heap was made.</summary>
     public static SizedHeap* Existing;
+
+    /// <summary>
+    /// Allocations of 0 bytes: every one has an address of its own, as C asks for, and an access ends the program. Null where the OS had no memory for it.
+    /// </summary>
+    public static Cache* Empty;
 
     private static int s_state;
 
@@ -79,7 +86,26 @@ internal static unsafe class ProcessHeap
         definition.CpuCount = Face.CpuCountMax();
         definition.Restartable = restartable;
         definition.HasFronts = restartable;
-        return SizedHeap.Create(&definition);
+        SizedHeap* heap = SizedHeap.Create(&definition);
+        Empty = heap == null ? null : MakeEmpty(heap);
+        return heap;
+    }
+
+    /// <summary>The addresses are as far apart as those of any two allocations.</summary>
+    private static Cache* MakeEmpty(SizedHeap* heap)
+    {
+        fixed (byte* name = "kmalloc-0"u8)
+        {
+            CacheDefinition definition = new()
+            {
+                Layout = SlabLayout.Compute(16, 16, SlabRule.Default, heap->Registry.CpuCount, false),
+                Flags = CacheFlags.SizeClass | CacheFlags.Inaccessible,
+                HasMagazines = true,
+                Name = name,
+                NameBytes = 9,
+            };
+            return CacheRegistry.Create(&heap->Registry, &definition);
+        }
     }
 
     // ------------------------------------------------------------------ fork

@@ -42,6 +42,9 @@ internal enum CacheFlags : ushort
 
     /// <summary>A cache that the engine keeps magazines in.</summary>
     Internal = 2,
+
+    /// <summary>Its objects have no bytes: their pages cannot be accessed. Every object is an address of its own all the same.</summary>
+    Inaccessible = 4,
 }
 
 internal enum CacheState : byte

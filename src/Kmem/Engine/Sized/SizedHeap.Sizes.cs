@@ -45,7 +45,7 @@ internal unsafe partial struct SizedHeap
         {
             Cache* cache = CacheRegistry.At(&heap->Registry, page->CacheIndex);
             misuse = CheckObject(page, address, cache);
-            return misuse != Misuse.None ? 0
+            return misuse != Misuse.None || (cache->Flags & CacheFlags.Inaccessible) != 0 ? 0
                 : (cache->Flags & CacheFlags.SizeClass) != 0 ? cache->Slabs.Layout.StrideBytes
                 : cache->Slabs.Layout.ObjectSizeBytes;
         }

@@ -108,7 +108,13 @@ internal unsafe partial struct SlabLists
         while (chain != null)
         {
             Page* next = chain->Next == 0 ? null : At(lists, chain->Next);
-            Zone.FreeBlock(lists->PageZone, chain, cpu);
+
+            // What the OS does not let be accessed again is lost to the heap.
+            if (!lists->IsInaccessible || TrySetAccessible(lists, chain, true))
+            {
+                Zone.FreeBlock(lists->PageZone, chain, cpu);
+            }
+
             chain = next;
             slabs++;
         }

@@ -1,3 +1,4 @@
+using Kmem.Engine.Os;
 using Kmem.Engine.Pages;
 using Kmem.Engine.Primitives;
 
@@ -35,6 +36,9 @@ internal unsafe partial struct SlabLists
 
     /// <summary>Never changes.</summary>
     public Mobility Mobility;
+
+    /// <summary>Whether the pages of slabs cannot be accessed while they are slabs. Never changes.</summary>
+    public bool IsInaccessible;
 
     /// <summary>Rank <see cref="LockRank.Slabs"/>. Guards all that follows and the bits and links of every slab.</summary>
     public RankedLock Lock;
@@ -212,6 +216,12 @@ internal unsafe partial struct SlabLists
             return 0;
         }
 
+        if (lists->IsInaccessible && !TrySetAccessible(lists, head, false))
+        {
+            Zone.FreeBlock(lists->PageZone, head, cpu);
+            return 0;
+        }
+
         Page* tablePage = null;
         if (Slab.UsesBitTable(&lists->Layout))
         {
@@ -233,6 +243,12 @@ internal unsafe partial struct SlabLists
         }
 
         return InsertSlab(lists, head, null, null, objects, count);
+    }
+
+    private static bool TrySetAccessible(SlabLists* lists, Page* head, bool accessible)
+    {
+        OsTable* os = lists->PageZone->Os;
+        return os->Protect(os->Context, Zone.AddressOf(lists->PageZone, head), lists->Layout.SlabBytes, accessible);
     }
 
     private static int InsertSlab(SlabLists* lists, Page* head, ulong* table, Page* tablePage, nuint* objects, int count)
