@@ -99,12 +99,12 @@ static void *allocate_at_limit(void *argument) {
 
 CASE(null_at_500_MB_of_address_space) {
   live_with(RLIMIT_AS, 500000 * KIB, __func__);
-  check_limit(300 * MIB);
+  check_limit(200 * MIB);
 }
 
 CASE(null_at_500_MB_of_data) {
   live_with(RLIMIT_DATA, 500000 * KIB, __func__);
-  check_limit(300 * MIB);
+  check_limit(200 * MIB);
 }
 
 CASE(a_limit_set_while_the_program_runs) {

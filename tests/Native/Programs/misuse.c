@@ -108,7 +108,7 @@ static void go_on(size_t size) {
     free(malloc(i * 100000));
 }
 
-MISTAKE(free_twice_with_one_other_between, free_others(100, 1))
+MISTAKE(free_twice_with_one_other_between_sometime, free_others(100, 1); go_on(100))
 MISTAKE(free_twice_with_others_between_sometime, free_others(100, 1000); go_on(100))
 MISTAKE(free_twice_with_larger_others_between_sometime, free_others(2000, 500); go_on(2000))
 
