@@ -12,7 +12,7 @@ public static class Repository
         [".git", ".vs", ".idea", "bin", "obj", "artifacts", "BenchmarkDotNet.Artifacts", "TestResults"];
 
     private static readonly string[] s_textSuffixes =
-        [".cs", ".csproj", ".props", ".targets", ".slnx", ".json", ".md", ".sh", ".c", ".editorconfig", ".gitignore", ".ci/run", ".py", ".txt", ".yml"];
+        [".cs", ".csproj", ".props", ".targets", ".slnx", ".json", ".md", ".sh", ".c", ".cpp", ".h", ".editorconfig", ".gitignore", ".ci/run", ".py", ".txt", ".yml"];
 
     private static readonly Lazy<string> s_root = new(FindRoot);
     private static readonly Lazy<IReadOnlyList<SourceFile>> s_files = new(ReadAll);
