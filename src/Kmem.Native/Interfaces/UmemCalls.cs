@@ -11,6 +11,7 @@ internal static unsafe class UmemCalls
 {
     private const int FlagNoFail = 0x100;
     private const int FlagNoMagazine = 0x40000;
+    private const int NoTouchNoHash = 0x10000 | 0x80000;
     private const int CallbackRetry = 0;
     private const int CallbackExit = 0x100;
     private const int ExitStatusOfFailure = 255;
@@ -129,8 +130,8 @@ internal static unsafe class UmemCalls
         void* source,
         int flags)
     {
-        // There is one source of memory, the page allocator.
-        if (source != null)
+        // There is one source of memory, the page allocator. Two flags exclude each other in libumem.
+        if (name == null || source != null || (flags & NoTouchNoHash) == NoTouchNoHash)
         {
             Libc.Errno = Libc.InvalidArgument;
             return null;
