@@ -49,8 +49,8 @@ internal static unsafe class UmemCalls
         return memory;
     }
 
-    [RuntimeExport("umem_alloc_align")]
-    private static void* AllocateAligned(nuint sizeBytes, nuint alignmentBytes, int flags)
+    [RuntimeExport("face_umem_alloc_align")]
+    private static void* AllocateAligned(nuint sizeBytes, nuint alignmentBytes, int flags, ThreadFront* front)
     {
         if (alignmentBytes != 0 && !Address.IsPowerOfTwo(alignmentBytes))
         {
@@ -61,7 +61,7 @@ internal static unsafe class UmemCalls
         void* memory;
         do
         {
-            memory = sizeBytes == 0 ? null : Malloc.AllocateAligned(alignmentBytes < 16 ? 16 : alignmentBytes, sizeBytes);
+            memory = sizeBytes == 0 ? null : Malloc.AllocateAligned(alignmentBytes, sizeBytes, front);
         }
         while (memory == null && sizeBytes != 0 && IsToRetry(flags));
 
