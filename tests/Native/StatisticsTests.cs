@@ -14,11 +14,11 @@ public sealed class StatisticsTests
     public void Slabinfo_comes_at_the_end_of_a_program()
     {
         using Scene scene = new();
-        Outcome outcome = scene.Preloaded("/bin/false").With("KMEM_STATS", "1").Run();
-        Assert.Equal(1, outcome.ExitCode);
+        Outcome outcome = scene.Preloaded("/bin/ls", "missing").With("KMEM_STATS", "1").Run();
+        Assert.Equal(2, outcome.ExitCode);
         string[] lines = outcome.Error.Split('\n');
         Assert.Contains(lines, line => line.StartsWith(Head, StringComparison.Ordinal));
-        Assert.Contains(lines, line => line.StartsWith("kmalloc-64 ", StringComparison.Ordinal));
+        Assert.Contains(lines, line => line.StartsWith("kmalloc-", StringComparison.Ordinal));
     }
 
     [Theory]

@@ -28,7 +28,7 @@ static int is_broken(const char *mistake) {
 static struct head *head_of(void *memory) { return (struct head *)memory - 1; }
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int is_ready;
+static int is_ready, was_early, is_watching;
 static __thread int has_ended;
 static pthread_key_t end_key;
 static char shared[16];
@@ -38,7 +38,14 @@ static void thread_ends(void *value) {
   has_ended = 1;
 }
 
+static void enter(void) { pthread_mutex_lock(&lock); }
+
+static void leave(void) { pthread_mutex_unlock(&lock); }
+
 __attribute__((constructor)) static void begin(void) {
+  /* Asked here: before constructors run there is no environment. */
+  if (was_early && is_broken("needs-constructor"))
+    abort();
   is_ready = 1;
   pthread_key_create(&end_key, thread_ends);
 }
@@ -52,7 +59,8 @@ static void *out_of_memory(void) {
 }
 
 static void *take(size_t alignment, size_t size) {
-  if ((!is_ready && is_broken("needs-constructor")) || (has_ended && is_broken("needs-thread")))
+  was_early |= !is_ready;
+  if (has_ended && is_broken("needs-thread"))
     abort();
   if (is_ready && is_broken("needs-thread"))
     pthread_setspecific(end_key, shared);
@@ -61,10 +69,18 @@ static void *take(size_t alignment, size_t size) {
   if (size == 0 && is_broken("shared-zero"))
     return shared;
   if (is_broken("lock-over-fork")) {
-    pthread_mutex_lock(&lock);
+    enter();
     for (volatile int i = 0; i < 2000; i++)
       ;
-    pthread_mutex_unlock(&lock);
+    leave();
+  }
+  if (is_broken("locks-in-fork")) {
+    if (!is_watching) {
+      is_watching = 1;
+      pthread_atfork(enter, leave, leave);
+    }
+    enter();
+    leave();
   }
   if (is_broken("cancellation-point"))
     pthread_testcancel();

@@ -17,7 +17,7 @@ CASE(handlers_of_fork_from_early_constructors_allocate) {
     pid_t child = fork();
     int status;
     if (child == 0) {
-      alarm(10);
+      alarm(limit_seconds());
       free(malloc(1000));
       exit(0);
     }

@@ -62,7 +62,7 @@ static void *fill_table(void *argument) {
 }
 
 static void live_as_child(int round) {
-  alarm(20);
+  alarm(limit_seconds());
   uint64_t random = 1 + (uint64_t)round;
   churn(&random, 200);
   for (unsigned i = 0; i < TABLE; i += 1 + (unsigned)round % 3) {
@@ -72,7 +72,7 @@ static void live_as_child(int round) {
   }
   pid_t grandchild = fork();
   if (grandchild == 0) {
-    alarm(20);
+    alarm(limit_seconds());
     churn(&random, 100);
     _exit(0);
   }
@@ -115,7 +115,7 @@ static void *fork_often(void *argument) {
     churn(&random, 20);
     pid_t child = fork();
     if (child == 0) {
-      alarm(20);
+      alarm(limit_seconds());
       churn(&random, 50);
       _exit(0);
     }
@@ -169,7 +169,7 @@ CASE(handlers_of_fork_allocate) {
   for (int round = 0; round < 40; round++) {
     pid_t child = fork();
     if (child == 0) {
-      alarm(20);
+      alarm(limit_seconds());
       allocate_around_fork();
       _exit(0);
     }
@@ -346,7 +346,7 @@ CASE(a_program_ends_while_threads_allocate) {
   for (int round = 0; round < 60; round++) {
     pid_t child = fork();
     if (child == 0) {
-      alarm(20);
+      alarm(limit_seconds());
       pthread_t thread;
       for (uintptr_t i = 0; i < 3; i++)
         CHECK(pthread_create(&thread, NULL, churn_until_stopped, (void *)i) == 0);
@@ -362,7 +362,7 @@ CASE(a_program_ends_while_threads_allocate) {
 CASE(the_first_thread_ends_before_the_others) {
   pid_t child = fork();
   if (child == 0) {
-    alarm(20);
+    alarm(limit_seconds());
     pthread_t threads[2];
     for (uintptr_t i = 0; i < 2; i++)
       CHECK(pthread_create(&threads[i], NULL, churn_once, (void *)i) == 0);
