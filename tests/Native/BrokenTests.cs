@@ -38,6 +38,9 @@ public sealed class BrokenTests
         ("null-new", Cpp, ["new_of_the_impossible_throws_bad_alloc", "the_new_handler_is_called_until_it_gives_up"]),
     ];
 
+    /// <summary>Only where the cases are run on the library as well.</summary>
+    public BrokenTests() => _ = Settings.Library;
+
     public static IEnumerable<TheoryDataRow<string, string, string>> Found =>
         from row in s_found
         from name in row.Cases
