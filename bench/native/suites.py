@@ -27,8 +27,9 @@ import time
 PASS, FAIL, SKIP = "pass", "fail", "skip"
 SKIP_STATUS = 77  # what automake, glibc and the stand-ins of this folder mean by skipped
 
-# How a program ended: its status as subprocess has it (negative: a signal), None after the time limit.
-Ended = collections.namedtuple("Ended", "status output errors")
+# How a program ended: its status as subprocess has it (negative: a signal), None after the time limit. `missing` names the functions that a
+# stand-in was called for, by the program or a child of it.
+Ended = collections.namedtuple("Ended", "status output errors missing")
 
 # What is run: the program, its arguments, variables for its environment, seconds, and the judge.
 Case = collections.namedtuple("Case", "name arguments environment limit judge")
@@ -55,6 +56,8 @@ def missing(ended):
     match = re.search(r"undefined symbol: (\w+)", ended.errors)
     if ended.status == 127 and match:
         return f"needs {match[1]}"
+    if ended.status != 0 and ended.missing:
+        return "needs " + " ".join(ended.missing)
     if ended.status == SKIP_STATUS:
         said = ended.errors.strip().splitlines() or ended.output.strip().splitlines()
         return said[-1][:120] if said else "the program says that it does not apply"
@@ -86,23 +89,22 @@ def judge_jemalloc(ended):
 
 
 def judge_umem(ended):
-    """Exit status 0 passes. A program that does not pass and lacks a function anywhere, also in a child, is skipped."""
+    """Exit status 0 passes. Those on the munit framework also say how many of their cases passed."""
     verdict, reason = judge_exit(ended)
     counts = re.search(r"(\d+) of (\d+) \(\d+%\) tests successful", ended.output)
     partly = f"{counts[1]} of {counts[2]} cases pass" if counts else ""
-    lacking = sorted(set(re.findall(r"^needs (\w+)$", ended.output + ended.errors, re.MULTILINE)))
-    if verdict != PASS and lacking:
-        return SKIP, "needs " + " ".join(lacking) + (f"; {partly}" if partly else "")
+    if partly and verdict == SKIP:
+        return SKIP, f"{reason}; {partly}"
     return verdict, partly or reason if verdict == FAIL else reason
 
 
 def judge_security(ended):
     """A program that gets as far as printing NOT_CAUGHT and ends well got through. One that dies after it counts for neither side."""
     if "NOT_CAUGHT" not in ended.output:
-        return PASS, "timeout" if ended.status is None else how(Ended(ended.status, "", ended.errors))
+        return PASS, "timeout" if ended.status is None else how(ended._replace(output=""))
     if ended.status is None:
         return FAIL, "late timeout"
-    return FAIL, "gets through" if ended.status == 0 else f"late crash, {how(Ended(ended.status, '', ended.errors))}"
+    return FAIL, "gets through" if ended.status == 0 else f"late crash, {how(ended._replace(output=''))}"
 
 
 def judge_stopped(ended):
@@ -187,6 +189,7 @@ def run(folder, case, library):
 
     # A folder of its own for what a program writes, and a session of its own, so that its children end with it.
     place = tempfile.mkdtemp(prefix="suites-")
+    environment["SUITES_MISSING"] = os.path.join(place, ".missing")
     try:
         with open(os.path.join(place, ".output"), "w+b") as output, open(os.path.join(place, ".errors"), "w+b") as errors:
             child = subprocess.Popen([os.path.join(folder, case.name)] + case.arguments, cwd=place, env=environment, stdin=subprocess.DEVNULL,
@@ -203,9 +206,13 @@ def run(folder, case, library):
 
             def text(file):
                 file.seek(0)
-                return file.read(1 << 20).decode(errors="replace")
+                return file.read().decode(errors="replace")
 
-            return Ended(status, text(output), text(errors))
+            missing_names = []
+            if os.path.exists(environment["SUITES_MISSING"]):
+                with open(environment["SUITES_MISSING"]) as file:
+                    missing_names = sorted(set(file.read().split()))
+            return Ended(status, text(output), text(errors), missing_names)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 

@@ -26,7 +26,7 @@ say() {
     echo "suites: $*" >&2
 }
 
-# glibc's build links these with options of their own; outside its tree they need none. tst-interpose-* define a malloc of their own,
+# The tests of malloc in glibc's folder `malloc` that can run outside its build and on another malloc. tst-interpose-* define a malloc of their own,
 # tst-dynarray*, tst-scratch_buffer, tst-alloc_buffer, tst-safe-linking and tst-mallocstate test parts of glibc that no other library
 # replaces, and tst-mtrace, tst-compathooks-* and tst-malloc-usable-tunables need libc_malloc_debug.
 glibc_tests=(
@@ -35,6 +35,8 @@ glibc_tests=(
     tst-malloc_info tst-mallocalign1 tst-mallocfork tst-mallocfork2 tst-mallocfork3 tst-mallopt tst-memalign tst-mxfast tst-obstack
     tst-posix_memalign tst-pvalloc tst-pvalloc-fortify tst-realloc tst-reallocarray tst-tcfree1 tst-tcfree2 tst-tcfree3
     tst-trim1 tst-valloc)
+
+# The functions below are called in a condition, where `set -e` has no effect: what fails is named in the log, and the rest goes on.
 
 # The tests use helpers of glibc's folder `support`. Those that compile outside glibc's build become a static library; the others
 # need parts of glibc that are not installed, and no test of malloc uses them.
@@ -53,7 +55,8 @@ build_glibc() {
 #define MALLOC_ALIGNMENT (2 * SIZE_SZ < __alignof__ (long double) ? __alignof__ (long double) : 2 * SIZE_SZ)
 #define MALLOC_ALIGN_MASK (MALLOC_ALIGNMENT - 1)
 END
-    local flags=(-std=gnu11 -O2 -g -w -D_GNU_SOURCE -DTEST_NO_MALLOPT -DTIMEOUTFACTOR=1 -include limits.h -fno-builtin "-I$work/include" "-idirafter$source/support")
+    local flags=(-std=gnu11 -O2 -g -w -D_GNU_SOURCE -DTEST_NO_MALLOPT -DTIMEOUTFACTOR=1 -include limits.h -fno-builtin "-I$work/include"
+        "-idirafter$source/support")
 
     printf '%s\0' "$source"/support/{support_,x,check,temp_file,write_message,delayed_exit,ignore_stderr,oom_error}*.c |
         xargs -0 -P "$jobs" -I '{}' sh -c '"$0" "$@" -c "{}" -o "$(basename "{}" .c).o" || true' "$cc" "${flags[@]}"
@@ -99,8 +102,7 @@ build_jemalloc() {
         done
 
         # What jemalloc's own functions are for other libraries. The programs find it beside themselves, after any preloaded library.
-        "$cc" -O2 -shared -fPIC "$here/jemalloc-standin.c" -Wl,-soname,jemalloc-standin.so \
-            -o "$into/jemalloc-standin.so"
+        "$cc" -O2 -shared -fPIC "$here/jemalloc-standin.c" -Wl,-soname,jemalloc-standin.so -o "$into/jemalloc-standin.so"
         local link=(-Wl,-rpath,'$ORIGIN' "$into/jemalloc-standin.so" -pthread -ldl -lm)
 
         for name in "${jemalloc_tests[@]}"; do
