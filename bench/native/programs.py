@@ -7,8 +7,8 @@
 DIR holds the programs; README.md tells how they get there. The library `glibc` is no library at all. In each turn each library runs a program once,
 in an order that rotates from turn to turn, before the next program begins: a busy minute of the machine hits all libraries.
 
-A figure is the median of the turns, with the lowest and the highest. Peak memory (ru_maxrss) and page faults are those of the process as the
-kernel counted them. Most programs do a fixed amount of work, and their time is the wall time of the process. larson, xmalloc-test and
+A figure is the median of the turns, with the lowest and the highest. Peak memory and page faults are those of the process as the
+kernel counted them (wait4, by GNU time). Most programs do a fixed amount of work, and their time is the wall time of the process. larson, xmalloc-test and
 glibc-thread run for a fixed time instead, and rptest measures itself; their time is that for a fixed amount of work, from what they print, as
 mimalloc-bench computes it. So less is better everywhere, and all ratios read alike.
 """
@@ -18,19 +18,22 @@ import json
 import math
 import os
 import re
-import resource
 import shutil
 import signal
 import statistics
+import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 sys.dont_write_bytecode = True
 from suites import parse_library
 
 LIMIT = 300  # seconds for one run
+
+# GNU time starts the program and tells its usage. It must be a small process that does so: the kernel counts the memory of a process from before
+# it became the program, so the peak of a child of Python would be at least Python's own.
+TIME = shutil.which("time")
 
 # The programs with the arguments that bench.sh of mimalloc-bench gives them on a machine with two CPUs, and how to get a time from what a
 # program prints, where its wall time says nothing: a pattern and what one has to compute from its number. `{data}` is the folder with the inputs.
@@ -63,59 +66,44 @@ PROGRAMS = [
 ]
 
 
+def input_path(standard_input, data):
+    return standard_input.format(data=data) if standard_input else os.devnull
+
+
 def run(folder, data, program, library):
     """Runs the program once; returns its figures, or why there are none."""
     _, name, arguments, standard_input, printed = program
     environment = dict(os.environ)
     environment.pop("LD_PRELOAD", None)
-    if library is not None:
-        environment["LD_PRELOAD"] = library
-
     place = tempfile.mkdtemp(prefix="programs-")
     try:
-        output_path = os.path.join(place, ".output")
-        # fork and wait4 by hand: subprocess does not tell the usage of one child.
-        command = [os.path.join(folder, name)] + [argument.format(data=data) for argument in arguments]
-        input_path = standard_input.format(data=data) if standard_input else os.devnull
-        begun = time.perf_counter()
-        child = os.fork()
-        if child == 0:
+        output_path, usage_path = os.path.join(place, ".output"), os.path.join(place, ".usage")
+        command = [TIME, "-q", "-o", usage_path, "-f", "%M %F %R %U %S", "env"] + ([f"LD_PRELOAD={library}"] if library else [])
+        command += [os.path.join(folder, name)] + [argument.format(data=data) for argument in arguments]
+        with open(input_path(standard_input, data), "rb") as program_input, open(output_path, "wb") as output_file:
+            begun = time.perf_counter()
+            child = subprocess.Popen(command, cwd=place, env=environment, stdin=program_input, stdout=output_file, stderr=output_file,
+                                     start_new_session=True)
             try:
-                os.setsid()
-                os.chdir(place)
-                resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-                os.dup2(os.open(input_path, os.O_RDONLY), 0)
-                os.dup2(os.open(output_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 1)
-                os.dup2(1, 2)
-                os.execve(command[0], command, environment)
-            finally:
-                os._exit(127)
+                status = child.wait(LIMIT)
+            except subprocess.TimeoutExpired:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+                return {"failed": f"ran into the limit of {LIMIT} seconds"}
+            wall = time.perf_counter() - begun
 
-        killed = threading.Event()
-
-        def end():
-            killed.set()
-            os.killpg(child, signal.SIGKILL)
-
-        timer = threading.Timer(LIMIT, end)
-        timer.start()
-        _, status, usage = os.wait4(child, 0)
-        wall = time.perf_counter() - begun
-        timer.cancel()
         with open(output_path, errors="replace") as file:
             output = file.read()
+        if status != 0:
+            said = output.strip().splitlines()
+            how = f"signal {status - 128}" if status > 128 else f"exit {status}"
+            return {"failed": how + (f": {said[-1][:100]}" if said else "")}
+        with open(usage_path) as file:
+            peak, major, minor, user, system = file.read().split()
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
-    if killed.is_set():
-        return {"failed": f"ran into the limit of {LIMIT} seconds"}
-    if status != 0:
-        how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit {os.waitstatus_to_exitcode(status)}"
-        said = output.strip().splitlines()
-        return {"failed": how + (f": {said[-1][:100]}" if said else "")}
-
-    figures = {"wall": wall, "time": wall, "rss": usage.ru_maxrss, "user": usage.ru_utime, "system": usage.ru_stime,
-               "faults": usage.ru_minflt + usage.ru_majflt}
+    figures = {"wall": wall, "time": wall, "rss": int(peak), "user": float(user), "system": float(system), "faults": int(major) + int(minor)}
     if printed is not None:
         pattern, seconds, _ = printed
         match = re.search(pattern, output)
@@ -227,6 +215,9 @@ def main():
         return
     if not options.programs or not options.library or options.turns < 1:
         parser.error("--programs, at least one --library and --turns of at least 1, or --load")
+
+    if TIME is None:
+        raise SystemExit("programs: there is no GNU time (Debian's package is time)")
 
     libraries = [parse_library(argument) for argument in options.library]
     folder = os.path.abspath(options.programs)
