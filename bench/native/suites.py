@@ -109,7 +109,7 @@ def judge_security(ended):
 
 
 def judge_stopped(ended):
-    """The program misuses memory: a signal or an exit status of the allocator's own must end it."""
+    """The program misuses memory: a signal must end it."""
     reason = missing(ended)
     if reason:
         return SKIP, reason
