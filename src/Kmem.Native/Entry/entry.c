@@ -51,6 +51,11 @@ extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (
 extern const ptrdiff_t __rseq_offset __attribute__((weak));
 extern const unsigned int __rseq_size __attribute__((weak));
 
+/* In glibc from 2.32 on. */
+extern char __libc_single_threaded __attribute__((weak));
+
+int entry_is_single_threaded(void) { return &__libc_single_threaded != NULL && __libc_single_threaded; }
+
 struct thread *entry_thread(void) { return &self; }
 
 long entry_rseq_offset(void) { return &__rseq_offset == NULL || &__rseq_size == NULL || __rseq_size == 0 ? 0 : __rseq_offset; }
@@ -141,11 +146,11 @@ int posix_memalign(void **result, size_t alignment, size_t size) {
     return EINVAL;
 
   int before = errno;
-  void *memory = face_aligned(alignment, size, self.front);
-  errno = before;
+  void *memory = aligned(alignment, size);
   if (memory == NULL)
     return ENOMEM;
 
+  errno = before;
   *result = memory;
   return 0;
 }

@@ -126,18 +126,39 @@ internal static unsafe class ProcessHeap
 
     // A child has one thread, the one that forked. What other threads had in hand must be whole in its copy of the memory, so the thread that
     // forks takes every lock before, and both processes give them back. The fronts of the threads that are no more are left to new ones.
+    //
+    // A process with one thread takes none: what it has in hand itself, where a signal handler forks in the middle of an allocation, it goes on
+    // with in both processes.
+
+    private static bool s_hasEnteredAll;
 
     [RuntimeExport("face_before_fork")]
-    private static void BeforeFork() => SizedHeap.EnterAll(Existing);
+    private static void BeforeFork()
+    {
+        s_hasEnteredAll = entry_is_single_threaded() == 0;
+        if (s_hasEnteredAll)
+        {
+            SizedHeap.EnterAll(Existing);
+        }
+    }
 
     [RuntimeExport("face_after_fork_in_parent")]
-    private static void AfterForkInParent() => SizedHeap.ExitAll(Existing);
+    private static void AfterForkInParent()
+    {
+        if (s_hasEnteredAll)
+        {
+            SizedHeap.ExitAll(Existing);
+        }
+    }
 
     [RuntimeExport("face_after_fork_in_child")]
     private static void AfterForkInChild()
     {
-        SizedHeap.ExitAll(Existing);
-        SizedHeap.ForgetOtherThreads(Existing, NativeThread.Current()->Front);
+        if (s_hasEnteredAll)
+        {
+            SizedHeap.ExitAll(Existing);
+            SizedHeap.ForgetOtherThreads(Existing, NativeThread.Current()->Front);
+        }
     }
 
 #pragma warning disable IDE1006, SYSLIB1054 // The names are those in entry.c.
@@ -145,6 +166,11 @@ internal static unsafe class ProcessHeap
     [RuntimeImport("*", "entry_watch_threads")]
     [MethodImpl(MethodImplOptions.InternalCall)]
     private static extern void entry_watch_threads();
+
+    /// <summary>Not 0 where the C library knows of no other thread.</summary>
+    [RuntimeImport("*", "entry_is_single_threaded")]
+    [MethodImpl(MethodImplOptions.InternalCall)]
+    private static extern int entry_is_single_threaded();
 
     /// <summary>Lets the three methods above be called.</summary>
     [RuntimeImport("*", "entry_watch_forks")]
