@@ -30,7 +30,7 @@ internal static unsafe class Malloc
             return round;
         }
 
-        return AllocateSlow(sizeBytes);
+        return AllocateSlow(sizeBytes, zeroed: false);
     }
 
     [RuntimeExport("face_free")]
@@ -79,7 +79,7 @@ internal static unsafe class Malloc
             return OutOfMemory();
         }
 
-        void* memory = Allocate(bytes, front);
+        void* memory = front != null ? Allocate(bytes, front) : AllocateSlow(bytes, zeroed: true);
         if (memory != null && (bytes <= SizeClasses.DefaultLargest || !SizedHeap.ReadsAsZero(ProcessHeap.Existing, memory)))
         {
             Memory.Clear(memory, bytes);
@@ -125,6 +125,7 @@ internal static unsafe class Malloc
         SizedHeap* heap = ProcessHeap.Get();
         if (heap == null || alignmentBytes > AlignmentBytesMax)
         {
+            NoteAllocated(null, sizeBytes, alignmentBytes, zeroed: false);
             return null;
         }
 
@@ -136,6 +137,7 @@ internal static unsafe class Malloc
             memory = TryAllocateAligned(heap, alignmentBytes, sizeBytes);
         }
 
+        NoteAllocated(memory, sizeBytes, alignmentBytes, zeroed: false);
         Maintenance.Tick(heap);
         return memory;
     }
@@ -168,11 +170,12 @@ internal static unsafe class Malloc
     // ------------------------------------------------------------------ slow rungs
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void* AllocateSlow(nuint sizeBytes)
+    private static void* AllocateSlow(nuint sizeBytes, bool zeroed)
     {
         SizedHeap* heap = ProcessHeap.Get();
         if (heap == null || sizeBytes > SizedHeap.SizeBytesMax)
         {
+            NoteAllocated(null, sizeBytes, 0, zeroed);
             return OutOfMemory();
         }
 
@@ -184,6 +187,7 @@ internal static unsafe class Malloc
             memory = SizedHeap.Allocate(heap, sizeBytes == 0 ? 1 : sizeBytes);
         }
 
+        NoteAllocated(memory, sizeBytes, 0, zeroed);
         Maintenance.Tick(heap);
         return memory != null ? memory : OutOfMemory();
     }
@@ -198,6 +202,11 @@ internal static unsafe class Malloc
 
         int errno = Libc.Errno;
         SizedHeap* heap = HeapOf(pointer, "free");
+        if (TraceRecorder.IsOn)
+        {
+            TraceRecorder.Freeing(NativeThread.Traced(), pointer);
+        }
+
         Misuse misuse = SizedHeap.Free(heap, pointer);
         if (misuse != Misuse.None)
         {
@@ -228,6 +237,12 @@ internal static unsafe class Malloc
     private static void* ReallocateSlow(void* pointer, nuint sizeBytes)
     {
         SizedHeap* heap = HeapOf(pointer, "realloc");
+        bool isTraced = TraceRecorder.IsOn;
+        if (isTraced)
+        {
+            TraceRecorder.Reallocating(NativeThread.Traced());
+        }
+
         void* moved = SizedHeap.Reallocate(heap, pointer, sizeBytes, out Misuse misuse);
         if (moved == null && misuse == Misuse.None && sizeBytes <= SizedHeap.SizeBytesMax)
         {
@@ -240,8 +255,21 @@ internal static unsafe class Malloc
             MisuseMessage.Fail("realloc", pointer, misuse);
         }
 
+        if (isTraced)
+        {
+            TraceRecorder.Reallocated(NativeThread.Traced(), pointer, moved, sizeBytes);
+        }
+
         Maintenance.Tick(heap);
         return moved != null ? moved : OutOfMemory();
+    }
+
+    private static void NoteAllocated(void* memory, nuint sizeBytes, nuint alignmentBytes, bool zeroed)
+    {
+        if (TraceRecorder.IsOn)
+        {
+            TraceRecorder.Allocated(NativeThread.Traced(), memory, sizeBytes, alignmentBytes, zeroed);
+        }
     }
 
     private static void* AllocateEmpty() => ProcessHeap.Empty != null ? Cache.Allocate(ProcessHeap.Empty) : null;

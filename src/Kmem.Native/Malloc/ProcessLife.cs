@@ -41,6 +41,7 @@ internal static unsafe class ProcessLife
     [RuntimeExport("face_program_ends")]
     private static void Ends()
     {
+        TraceRecorder.ProgramEnds();
         if (s_statistics >= 0)
         {
             TextLine line = default;
