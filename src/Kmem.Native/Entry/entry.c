@@ -82,6 +82,7 @@ __attribute__((destructor)) static void program_ends(void) { face_program_ends()
 extern void *face_malloc(size_t size, void *front);
 extern void face_free(void *pointer, void *front);
 extern void face_free_sized(void *pointer, size_t size, void *front);
+extern void face_free_sized_aligned(void *pointer, size_t size, void *front);
 extern void *face_calloc(size_t count, size_t size, void *front);
 extern void *face_realloc(void *pointer, size_t size, void *front);
 extern void *face_reallocarray(void *pointer, size_t count, size_t size, void *front);
@@ -342,8 +343,11 @@ DEFINE_NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t)
 #define DEFINE_DELETE(name, ...) \
   void name(void *pointer, ##__VA_ARGS__) { face_free(pointer, self.front); }
 
-#define DEFINE_DELETE_SIZED(name, ...) \
-  void name(void *pointer, size_t size, ##__VA_ARGS__) { face_free_sized(pointer, size, self.front); }
+#define DEFINE_DELETE_SIZED(name) \
+  void name(void *pointer, size_t size) { face_free_sized(pointer, size, self.front); }
+
+#define DEFINE_DELETE_SIZED_ALIGNED(name) \
+  void name(void *pointer, size_t size, size_t alignment) { face_free_sized_aligned(pointer, size, self.front); }
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 DEFINE_DELETE(_ZdlPv)
@@ -354,7 +358,7 @@ DEFINE_DELETE(_ZdlPvRKSt9nothrow_t, const void *nothrow)
 DEFINE_DELETE(_ZdaPvRKSt9nothrow_t, const void *nothrow)
 DEFINE_DELETE(_ZdlPvSt11align_val_t, size_t alignment)
 DEFINE_DELETE(_ZdaPvSt11align_val_t, size_t alignment)
-DEFINE_DELETE_SIZED(_ZdlPvmSt11align_val_t, size_t alignment)
-DEFINE_DELETE_SIZED(_ZdaPvmSt11align_val_t, size_t alignment)
+DEFINE_DELETE_SIZED_ALIGNED(_ZdlPvmSt11align_val_t)
+DEFINE_DELETE_SIZED_ALIGNED(_ZdaPvmSt11align_val_t)
 DEFINE_DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, size_t alignment, const void *nothrow)
 DEFINE_DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, size_t alignment, const void *nothrow)

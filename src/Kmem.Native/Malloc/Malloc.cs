@@ -4,6 +4,7 @@ using Kmem.Engine.Caches;
 using Kmem.Engine.Pages;
 using Kmem.Engine.Primitives;
 using Kmem.Engine.Sized;
+using Kmem.Engine.Slabs;
 
 namespace Kmem.Native;
 
@@ -27,6 +28,7 @@ internal static unsafe class Malloc
             && front != null
             && ThreadFront.TryPop(front, FastPath.EntryFor((byte*)ProcessHeap.Existing + SizedHeap.TableOffset, sizeBytes), out void* round))
         {
+            FreedMark.Remove(round);
             return round;
         }
 
@@ -41,8 +43,14 @@ internal static unsafe class Malloc
         {
             Zone* zone = &ProcessHeap.Existing->Zone;
             if (FastPath.TryFindObject(zone->FirstBase, &zone->FirstFrontierBytes, zone->MemoryMapOfFirst, pointer, out Page* page)
-                && ThreadFront.TryPush(front, ThreadFront.EntriesOffset + ((nuint)page->FrontEntry * 8), pointer))
+                && FreedMark.TryPut(page, pointer))
             {
+                if (ThreadFront.TryPush(front, ThreadFront.EntriesOffset + ((nuint)page->FrontEntry * 8), pointer))
+                {
+                    return;
+                }
+
+                FreeMarkedSlow(pointer);
                 return;
             }
         }
@@ -50,24 +58,42 @@ internal static unsafe class Malloc
         FreeSlow(pointer);
     }
 
-    /// <summary>The <c>delete</c> that knows the size: one that cannot be the allocation's is a mistake of type.</summary>
+    /// <summary>The <c>delete</c> that knows the size: one that leads to another class is a mistake of type.</summary>
     [RuntimeExport("face_free_sized")]
     public static void FreeSized(void* pointer, nuint sizeBytes, ThreadFront* front)
     {
-        if (front != null && sizeBytes - 1 < SizeClasses.DefaultLargest)
+        if (pointer != null)
         {
-            SizedHeap* heap = ProcessHeap.Existing;
-            Zone* zone = &heap->Zone;
-            nuint entry = FastPath.EntryFor((byte*)heap + SizedHeap.TableOffset, sizeBytes);
-            if (FastPath.TryFindObject(zone->FirstBase, &zone->FirstFrontierBytes, zone->MemoryMapOfFirst, pointer, out Page* page)
-                && ThreadFront.EntriesOffset + ((nuint)page->FrontEntry * 8) == entry
-                && ThreadFront.TryPush(front, entry, pointer))
+            SizedHeap* heap = HeapOf(pointer, "delete");
+            Page* page = Zone.PageOf(&heap->Zone, pointer);
+            bool isRight = sizeBytes - 1 < SizeClasses.DefaultLargest
+                ? page != null && page->CacheIndex == heap->ClassTable[(sizeBytes + 7) >> SizeClasses.GranuleShift]
+                : SizedHeap.CheckSize(heap, pointer, sizeBytes) == Misuse.None;
+            if (!isRight)
             {
-                return;
+                // What is wrong with the pointer itself is told first.
+                _ = SizedHeap.UsableSize(heap, pointer, out Misuse misuse);
+                MisuseMessage.Fail("delete", pointer, misuse != Misuse.None ? misuse : Misuse.WrongSize);
             }
-        }
 
-        FreeSizedSlow(pointer, sizeBytes);
+            Free(pointer, front);
+        }
+    }
+
+    /// <summary>The same where an alignment may have asked for more than the size did.</summary>
+    [RuntimeExport("face_free_sized_aligned")]
+    public static void FreeSizedAligned(void* pointer, nuint sizeBytes, ThreadFront* front)
+    {
+        if (pointer != null)
+        {
+            Misuse misuse = SizedHeap.CheckSize(HeapOf(pointer, "delete"), pointer, sizeBytes);
+            if (misuse != Misuse.None)
+            {
+                MisuseMessage.Fail("delete", pointer, misuse);
+            }
+
+            Free(pointer, front);
+        }
     }
 
     [RuntimeExport("face_calloc")]
@@ -103,7 +129,7 @@ internal static unsafe class Malloc
             return null;
         }
 
-        return ReallocateSlow(pointer, sizeBytes);
+        return TraceRecorder.IsOn ? ReallocateTraced(pointer, sizeBytes, front) : ReallocateLive(pointer, sizeBytes, front);
     }
 
     [RuntimeExport("face_reallocarray")]
@@ -189,7 +215,17 @@ internal static unsafe class Malloc
 
         NoteAllocated(memory, sizeBytes, 0, zeroed);
         Maintenance.Tick(heap);
-        return memory != null ? memory : OutOfMemory();
+        if (memory == null)
+        {
+            return OutOfMemory();
+        }
+
+        if (sizeBytes - 1 < SizeClasses.DefaultLargest)
+        {
+            FreedMark.Remove(memory);
+        }
+
+        return memory;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -200,13 +236,28 @@ internal static unsafe class Malloc
             return;
         }
 
-        int errno = Libc.Errno;
         SizedHeap* heap = HeapOf(pointer, "free");
+        Page* page = Zone.PageOf(&heap->Zone, pointer);
+        if (page != null && FreedMark.IsFor(page) && Slab.IsObject(page, (nuint)pointer))
+        {
+            FreedMark.FailIfFree("free", pointer);
+            FreedMark.Put(pointer);
+        }
+
         if (TraceRecorder.IsOn)
         {
             TraceRecorder.Freeing(NativeThread.Traced(), pointer);
         }
 
+        FreeMarkedSlow(pointer);
+    }
+
+    /// <summary>The lower rungs, after the mark, if any, was put.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void FreeMarkedSlow(void* pointer)
+    {
+        int errno = Libc.Errno;
+        SizedHeap* heap = ProcessHeap.Existing;
         Misuse misuse = SizedHeap.Free(heap, pointer);
         if (misuse != Misuse.None)
         {
@@ -219,30 +270,43 @@ internal static unsafe class Malloc
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void FreeSizedSlow(void* pointer, nuint sizeBytes)
-    {
-        if (pointer != null)
-        {
-            Misuse misuse = SizedHeap.CheckSize(HeapOf(pointer, "delete"), pointer, sizeBytes);
-            if (misuse != Misuse.None)
-            {
-                MisuseMessage.Fail("delete", pointer, misuse);
-            }
-
-            FreeSlow(pointer);
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void* ReallocateSlow(void* pointer, nuint sizeBytes)
+    private static void* ReallocateLive(void* pointer, nuint sizeBytes, ThreadFront* front)
     {
         SizedHeap* heap = HeapOf(pointer, "realloc");
-        bool isTraced = TraceRecorder.IsOn;
-        if (isTraced)
+        nuint usable = SizedHeap.UsableSize(heap, pointer, out Misuse misuse);
+        if (misuse != Misuse.None)
         {
-            TraceRecorder.Reallocating(NativeThread.Traced());
+            MisuseMessage.Fail("realloc", pointer, misuse);
         }
 
+        Page* page = Zone.PageOf(&heap->Zone, pointer);
+        if (page->CacheIndex == 0)
+        {
+            return ReallocateRun(heap, pointer, sizeBytes);
+        }
+
+        if (FreedMark.IsFor(page))
+        {
+            FreedMark.FailIfFree("realloc", pointer);
+        }
+
+        if (sizeBytes <= usable && SizedHeap.RoundUp(heap, sizeBytes) >= usable / 2)
+        {
+            return pointer;
+        }
+
+        void* moved = Allocate(sizeBytes, front);
+        if (moved != null)
+        {
+            Memory.Copy(moved, pointer, sizeBytes < usable ? sizeBytes : usable);
+            Free(pointer, front);
+        }
+
+        return moved;
+    }
+
+    private static void* ReallocateRun(SizedHeap* heap, void* pointer, nuint sizeBytes)
+    {
         void* moved = SizedHeap.Reallocate(heap, pointer, sizeBytes, out Misuse misuse);
         if (moved == null && misuse == Misuse.None && sizeBytes <= SizedHeap.SizeBytesMax)
         {
@@ -255,14 +319,13 @@ internal static unsafe class Malloc
             MisuseMessage.Fail("realloc", pointer, misuse);
         }
 
-        if (isTraced)
-        {
-            TraceRecorder.Reallocated(NativeThread.Traced(), pointer, moved, sizeBytes);
-        }
-
         Maintenance.Tick(heap);
         return moved != null ? moved : OutOfMemory();
     }
+
+    // ------------------------------------------------------------------ recording
+
+    // No thread of a program that is recorded has a front, so that all its calls come to the slow rungs.
 
     private static void NoteAllocated(void* memory, nuint sizeBytes, nuint alignmentBytes, bool zeroed)
     {
@@ -270,6 +333,15 @@ internal static unsafe class Malloc
         {
             TraceRecorder.Allocated(NativeThread.Traced(), memory, sizeBytes, alignmentBytes, zeroed);
         }
+    }
+
+    private static void* ReallocateTraced(void* pointer, nuint sizeBytes, ThreadFront* front)
+    {
+        TraceThread* thread = NativeThread.Traced();
+        TraceRecorder.Reallocating(thread);
+        void* moved = ReallocateLive(pointer, sizeBytes, front);
+        TraceRecorder.Reallocated(thread, pointer, moved, sizeBytes);
+        return moved;
     }
 
     private static void* AllocateEmpty() => ProcessHeap.Empty != null ? Cache.Allocate(ProcessHeap.Empty) : null;

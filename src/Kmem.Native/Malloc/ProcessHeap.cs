@@ -86,6 +86,7 @@ internal static unsafe class ProcessHeap
         }
 
         entry_watch_threads();
+        FreedMark.Choose();
         HeapDefinition definition = default;
         Face.SelectOs(&definition.Os);
         definition.Growable = true;

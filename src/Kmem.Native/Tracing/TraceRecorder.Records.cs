@@ -7,7 +7,7 @@ internal static unsafe partial class TraceRecorder
 {
     private static bool TryBegin(TraceThread* thread)
     {
-        if (!IsOn)
+        if (!IsOn || thread->SequenceBefore != 0)
         {
             return false;
         }

@@ -100,7 +100,10 @@ internal static unsafe partial class TraceRecorder
         End(thread);
     }
 
-    /// <summary>Before a realloc of an allocation to a size that is not 0; <see cref="Reallocated"/> follows, whatever comes of it.</summary>
+    /// <summary>
+    /// Before a realloc of an allocation to a size that is not 0. <see cref="Reallocated"/> follows, whatever comes of it. What the realloc itself allocates and
+    /// frees in between is no event.
+    /// </summary>
     public static void Reallocating(TraceThread* thread)
     {
         if (TryBegin(thread))

@@ -19,6 +19,14 @@ internal unsafe partial struct SizedHeap
         return (cache->Flags & CacheFlags.Internal) != 0 ? Misuse.ForeignPointer : Misuse.None;
     }
 
+    /// <summary>Whether an object is free, in its slab or in a magazine, wherever that is. For reports and suspicions: it searches all of them.</summary>
+    public static bool IsFree(SizedHeap* heap, void* address)
+    {
+        Page* page = Zone.PageOf(&heap->Zone, address);
+        Cache* cache = CacheRegistry.At(&heap->Registry, page->CacheIndex);
+        return SlabLists.IsInSlab(&cache->Slabs, address) || MagazineSearch.Contains(cache, (nuint)address);
+    }
+
     /// <summary>Whether the address is where a live run starts.</summary>
     private static bool IsRun(Page* page, void* address) =>
         page->Kind == PageKind.Run && Address.IsAligned(address, Address.PageSizeBytes);

@@ -1,7 +1,6 @@
-using Kmem.Engine.Caches;
 using Kmem.Engine.Primitives;
 
-namespace Kmem.Diagnostics;
+namespace Kmem.Engine.Caches;
 
 /// <summary>Looks for an object in the magazines of a cache. For reports only: a busy cache may move it meanwhile.</summary>
 internal static unsafe class MagazineSearch
