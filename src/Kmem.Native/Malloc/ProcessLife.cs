@@ -19,6 +19,12 @@ internal static unsafe class ProcessLife
     [RuntimeExport("face_program_starts")]
     private static void Starts()
     {
+        if (Options.TracePath() != null)
+        {
+            // A program that never allocates leaves a trace, too.
+            _ = ProcessHeap.Get();
+        }
+
         byte* where = Options.StatisticsPath(out bool isStandardError);
         if (isStandardError)
         {

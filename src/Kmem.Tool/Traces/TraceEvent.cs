@@ -78,6 +78,9 @@ internal ref struct TraceEvent
     public bool EndsInNumber;
 }
 
+/// <summary>Takes the events of a trace in their order.</summary>
+internal delegate void TraceEventSink(in TraceEvent added);
+
 /// <summary>What a line of a trace is.</summary>
 internal enum TraceLine
 {

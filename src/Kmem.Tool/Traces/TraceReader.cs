@@ -27,7 +27,7 @@ internal static class TraceReader
         int start = ReadStart(source, buffer.AsSpan(0, ProgramTraceFormat.Magic.Length));
         if (buffer.AsSpan(0, start).SequenceEqual(ProgramTraceFormat.Magic))
         {
-            return ProgramTraceReader.Read(source, path, buffer.AsSpan(0, start), plan);
+            return ProgramTraceReader.Read(source, path, buffer.AsSpan(0, start), plan.Add);
         }
 
         int filled = 0;
@@ -71,6 +71,16 @@ internal static class TraceReader
 
         RequireEvents(path, summary);
         return summary;
+    }
+
+    /// <summary>What a program's trace holds, without its events.</summary>
+    public static TraceSummary Count(TraceSource source, string path)
+    {
+        byte[] magic = new byte[ProgramTraceFormat.Magic.Length];
+        int start = ReadStart(source, magic);
+        return magic.AsSpan(0, start).SequenceEqual(ProgramTraceFormat.Magic)
+            ? ProgramTraceReader.Read(source, path, magic, sink: null)
+            : throw new ToolException($"{path}: is no trace of a program");
     }
 
     /// <summary>A decompressor may give a byte at a time.</summary>

@@ -4,7 +4,7 @@ using System.Collections.Generic;
 namespace Kmem.Tool.Traces.Programs;
 
 /// <summary>
-/// Brings the events of all threads into the order of their numbers, and hands them to a plan. The two halves of a realloc have a number
+/// Brings the events of all threads into the order of their numbers, and hands them on. The two halves of a realloc have a number
 /// each; what other threads did in between comes in between.
 /// </summary>
 internal static class ProgramTraceMerger
@@ -13,7 +13,7 @@ internal static class ProgramTraceMerger
     private const ulong SizeBytesMax = int.MaxValue;
 
     /// <summary>Hands on all events of segments that were found to be sound. Returns the last number; <paramref name="fail"/> makes the exception for one that is there twice.</summary>
-    public static ulong Merge(List<ProgramSegment> segments, TracePlanBuilder plan, Func<ProgramSegment, int, Exception> fail)
+    public static ulong Merge(List<ProgramSegment> segments, TraceEventSink sink, Func<ProgramSegment, int, Exception> fail)
     {
         PriorityQueue<Cursor, ulong> waiting = new(segments.Count);
         foreach (ProgramSegment segment in segments)
@@ -40,7 +40,7 @@ internal static class ProgramTraceMerger
                 }
 
                 last = cursor.Sequence;
-                cursor.AddTo(plan);
+                cursor.HandTo(sink);
                 hasMore = cursor.Read();
             }
             while (hasMore && cursor.Sequence < others);
@@ -90,7 +90,7 @@ internal static class ProgramTraceMerger
             return Position < Segment.End && _reader.Read();
         }
 
-        public void AddTo(TracePlanBuilder plan)
+        public void HandTo(TraceEventSink sink)
         {
             TraceEvent added = new() { Cpu = Segment.Thread };
             switch (_reader.Kind)
@@ -118,7 +118,7 @@ internal static class ProgramTraceMerger
                     break;
             }
 
-            plan.Add(added);
+            sink(added);
         }
     }
 }

@@ -25,8 +25,8 @@ internal sealed class ProgramTraceReader
         _trace = trace;
     }
 
-    /// <summary>Reads all of <paramref name="source"/>, of which <paramref name="start"/> was read already, into <paramref name="plan"/>.</summary>
-    public static TraceSummary Read(TraceSource source, string path, ReadOnlySpan<byte> start, TracePlanBuilder plan)
+    /// <summary>Reads all of <paramref name="source"/>, of which <paramref name="start"/> was read already, and hands its events to <paramref name="sink"/>; null to only look.</summary>
+    public static TraceSummary Read(TraceSource source, string path, ReadOnlySpan<byte> start, TraceEventSink? sink)
     {
         byte[] buffer = new byte[ChunkBytes];
         start.CopyTo(buffer);
@@ -49,7 +49,7 @@ internal sealed class ProgramTraceReader
             }
         }
 
-        return reader.Finish(plan);
+        return reader.Finish(sink);
     }
 
     private static int Fill(TraceSource source, Span<byte> buffer, int filled)
@@ -179,7 +179,7 @@ internal sealed class ProgramTraceReader
         }
     }
 
-    private TraceSummary Finish(TracePlanBuilder plan)
+    private TraceSummary Finish(TraceEventSink? sink)
     {
         if (_events == 0)
         {
@@ -187,15 +187,23 @@ internal sealed class ProgramTraceReader
         }
 
         CheckThreads();
-        ulong last = ProgramTraceMerger.Merge(_segments, plan, (segment, position) => Damaged(segment.Chunk, position, "an event has the number of another one"));
+        if (sink != null)
+        {
+            Merge(sink);
+        }
+
+        _trace.Duration = _trace.Ended ?? TimeSpan.FromMicroseconds(Math.Min(_microseconds, (ulong)TimeSpan.MaxValue.Ticks / 100));
+        return new TraceSummary { Events = _events, LostEvents = _trace.Lost, Program = _trace };
+    }
+
+    private void Merge(TraceEventSink sink)
+    {
+        ulong last = ProgramTraceMerger.Merge(_segments, sink, (segment, position) => Damaged(segment.Chunk, position, "an event has the number of another one"));
         if (last > _numbers)
         {
             ulong missing = last - _numbers;
             _trace.Notes.Add($"{(missing == 1 ? "1 event is" : $"{missing:N0} events are")} missing: of threads that ended in the middle of one, or of parts of the file that are not there");
         }
-
-        _trace.Duration = _trace.Ended ?? TimeSpan.FromMicroseconds(Math.Min(_microseconds, (ulong)TimeSpan.MaxValue.Ticks / 100));
-        return new TraceSummary { Events = _events, LostEvents = _trace.Lost, Program = _trace };
     }
 
     /// <summary>Numbers of a thread rise from chunk to chunk.</summary>
