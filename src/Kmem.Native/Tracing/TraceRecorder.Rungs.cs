@@ -144,8 +144,6 @@ internal static unsafe partial class TraceRecorder
         line.Add("kmem: KMEM_TRACE: ");
         line.Add(what);
         line.Add(": ");
-        line.Add(path);
-        line.Add(": ");
         line.Add(error switch
         {
             0 => "the name means another file now",
@@ -164,6 +162,8 @@ internal static unsafe partial class TraceRecorder
             line.Add((ulong)error);
         }
 
+        line.Add(": ");
+        line.Add(path);
         line.WriteTo(Libc.StandardError);
     }
 }

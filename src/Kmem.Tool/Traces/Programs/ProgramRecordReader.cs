@@ -87,9 +87,7 @@ internal struct ProgramRecordReader
         {
             case ProgramRecord.Allocated or ProgramRecord.AllocatedZeroed or ProgramRecord.AllocatedAligned:
                 Advance(distance);
-                IsZeroed = Kind == ProgramRecord.AllocatedZeroed;
-                AlignmentShift = 0;
-                ReadAlignment(Kind);
+                ReadTraits(Kind);
                 Address = ReadAddress();
                 SizeBytes = ReadNumber();
                 break;
@@ -128,9 +126,10 @@ internal struct ProgramRecordReader
         switch (FailedKind)
         {
             case ProgramRecord.Allocated or ProgramRecord.AllocatedZeroed or ProgramRecord.AllocatedAligned:
-                ReadAlignment(FailedKind);
+                ReadTraits(FailedKind);
                 break;
             case ProgramRecord.Reallocated:
+                ReadTraits(FailedKind);
                 AdvanceRealloc();
                 OldAddress = ReadAddress();
                 break;
@@ -157,8 +156,10 @@ internal struct ProgramRecordReader
         Thread = (int)(number - 1);
     }
 
-    private void ReadAlignment(ProgramRecord kind)
+    private void ReadTraits(ProgramRecord kind)
     {
+        IsZeroed = kind == ProgramRecord.AllocatedZeroed;
+        AlignmentShift = 0;
         if (kind == ProgramRecord.AllocatedAligned)
         {
             byte alignment = ReadByte();
