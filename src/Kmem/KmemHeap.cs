@@ -80,7 +80,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
             Growable = options.Growable,
             CpuCount = Face.CpuCountMax(),
             Restartable = Restartable,
-            HasFronts = HasFronts,
+            FrontCountMax = HasFronts ? ThreadFronts.CountMax : 0,
             SizeClasses = options.SizeClasses == KmemSizeClasses.Kernel ? SizeClassSet.Kernel : SizeClassSet.Default,
             SlabRule = options.SlabRule == KmemSlabRule.Kernel ? SlabRule.Kernel : SlabRule.Default,
         };

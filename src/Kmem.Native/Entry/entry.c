@@ -86,7 +86,7 @@ extern void face_free_sized_aligned(void *pointer, size_t size, void *front);
 extern void *face_calloc(size_t count, size_t size, void *front);
 extern void *face_realloc(void *pointer, size_t size, void *front);
 extern void *face_reallocarray(void *pointer, size_t count, size_t size, void *front);
-extern void *face_aligned(size_t alignment, size_t size);
+extern void *face_aligned(size_t alignment, size_t size, void *front);
 extern size_t face_usable_size(void *pointer);
 extern int face_trim(void);
 extern void face_mallinfo(size_t *fields);
@@ -109,7 +109,7 @@ size_t malloc_usable_size(void *pointer) { return face_usable_size(pointer); }
 static int is_power_of_two(size_t value) { return value != 0 && (value & (value - 1)) == 0; }
 
 static void *aligned(size_t alignment, size_t size) {
-  void *memory = face_aligned(alignment, size);
+  void *memory = face_aligned(alignment, size, self.front);
   if (memory == NULL)
     errno = ENOMEM;
   return memory;
@@ -134,7 +134,7 @@ void *aligned_alloc(size_t alignment, size_t size) {
     return NULL;
   }
 
-  return aligned(alignment < 16 ? 16 : alignment, size);
+  return aligned(alignment, size);
 }
 
 int posix_memalign(void **result, size_t alignment, size_t size) {
@@ -142,7 +142,7 @@ int posix_memalign(void **result, size_t alignment, size_t size) {
     return EINVAL;
 
   int before = errno;
-  void *memory = face_aligned(alignment < 16 ? 16 : alignment, size);
+  void *memory = face_aligned(alignment, size, self.front);
   errno = before;
   if (memory == NULL)
     return ENOMEM;
@@ -239,6 +239,7 @@ extern void face_cache_free(void *cache, void *object, void *front);
 extern void *face_umem_alloc(size_t size, int flags, void *front);
 extern void *face_umem_zalloc(size_t size, int flags, void *front);
 extern void face_umem_free(void *memory, size_t size, void *front);
+extern void *face_umem_alloc_align(size_t size, size_t align, int flags, void *front);
 extern void face_umem_free_align(void *memory, size_t size, void *front);
 extern void *face_umem_cache_alloc(void *cache, int flags, void *front);
 extern void face_slabinfo(int descriptor);
@@ -280,6 +281,8 @@ void *umem_alloc(size_t size, int flags) { return face_umem_alloc(size, flags, s
 
 void *umem_zalloc(size_t size, int flags) { return face_umem_zalloc(size, flags, self.front); }
 
+void *umem_alloc_align(size_t size, size_t align, int flags) { return face_umem_alloc_align(size, align, flags, self.front); }
+
 void umem_free(void *memory, size_t size) { face_umem_free(memory, size, self.front); }
 
 void umem_free_align(void *memory, size_t size) { face_umem_free_align(memory, size, self.front); }
@@ -320,13 +323,13 @@ static void *next_or_abort(const char *name) {
 
 #define DEFINE_NEW_ALIGNED(name)                                                                     \
   void *name(size_t size, size_t alignment) {                                                        \
-    void *memory = face_aligned(alignment, size);                                                    \
+    void *memory = face_aligned(alignment, size, self.front);                                                    \
     return LIKELY(memory) ? memory : NEXT(void *(*)(size_t, size_t), #name)(size, alignment);        \
   }
 
 #define DEFINE_NEW_ALIGNED_NOTHROW(name)                                                             \
   void *name(size_t size, size_t alignment, const void *nothrow) {                                   \
-    void *memory = face_aligned(alignment, size);                                                    \
+    void *memory = face_aligned(alignment, size, self.front);                                                    \
     return LIKELY(memory) ? memory : NEXT(void *(*)(size_t, size_t, const void *), #name)(size, alignment, nothrow); \
   }
 

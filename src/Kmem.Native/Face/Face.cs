@@ -56,7 +56,11 @@ internal static unsafe class Face
     public static void Copy(void* destination, void* source, nuint bytes) => _ = Libc.memcpy(destination, source, bytes);
 
     /// <summary>Fills the table of the system that this library was built for.</summary>
-    public static void SelectOs(OsTable* table) => LinuxMemory.Fill(table);
+    public static void SelectOs(OsTable* table)
+    {
+        LinuxMemory.Fill(table);
+        AddressSpaceLimit.Watch(table);
+    }
 
     /// <summary>Restarts every sequence that runs in this process on any CPU.</summary>
     public static void BarrierForRestartableSequences()

@@ -11,6 +11,7 @@ internal static unsafe class UmemCalls
 {
     private const int FlagNoFail = 0x100;
     private const int FlagNoMagazine = 0x40000;
+    private const int NoTouchNoHash = 0x10000 | 0x80000;
     private const int CallbackRetry = 0;
     private const int CallbackExit = 0x100;
     private const int ExitStatusOfFailure = 255;
@@ -48,8 +49,8 @@ internal static unsafe class UmemCalls
         return memory;
     }
 
-    [RuntimeExport("umem_alloc_align")]
-    private static void* AllocateAligned(nuint sizeBytes, nuint alignmentBytes, int flags)
+    [RuntimeExport("face_umem_alloc_align")]
+    private static void* AllocateAligned(nuint sizeBytes, nuint alignmentBytes, int flags, ThreadFront* front)
     {
         if (alignmentBytes != 0 && !Address.IsPowerOfTwo(alignmentBytes))
         {
@@ -60,7 +61,7 @@ internal static unsafe class UmemCalls
         void* memory;
         do
         {
-            memory = sizeBytes == 0 ? null : Malloc.AllocateAligned(alignmentBytes < 16 ? 16 : alignmentBytes, sizeBytes);
+            memory = sizeBytes == 0 ? null : Malloc.AllocateAligned(alignmentBytes, sizeBytes, front);
         }
         while (memory == null && sizeBytes != 0 && IsToRetry(flags));
 
@@ -129,8 +130,8 @@ internal static unsafe class UmemCalls
         void* source,
         int flags)
     {
-        // There is one source of memory, the page allocator.
-        if (source != null)
+        // There is one source of memory, the page allocator. Two flags exclude each other in libumem.
+        if (name == null || source != null || (flags & NoTouchNoHash) == NoTouchNoHash)
         {
             Libc.Errno = Libc.InvalidArgument;
             return null;

@@ -17,6 +17,9 @@ namespace Kmem.Native;
 /// </remarks>
 internal static unsafe class Malloc
 {
+    /// <summary>What every allocation has.</summary>
+    private const nuint LeastAlignmentBytes = 16;
+
     /// <summary>Alignments beyond it are refused: 1 TiB, more than a range has.</summary>
     private static nuint AlignmentBytesMax => (nuint)1 << 40;
 
@@ -144,10 +147,15 @@ internal static unsafe class Malloc
         return Reallocate(pointer, bytes, front);
     }
 
-    /// <summary>For a power of two; null without <c>errno</c> when memory is out.</summary>
+    /// <summary>For a power of two; null, and perhaps <c>errno</c>, when memory is out.</summary>
     [RuntimeExport("face_aligned")]
-    public static void* AllocateAligned(nuint alignmentBytes, nuint sizeBytes)
+    public static void* AllocateAligned(nuint alignmentBytes, nuint sizeBytes, ThreadFront* front)
     {
+        if (alignmentBytes <= LeastAlignmentBytes)
+        {
+            return Allocate(sizeBytes, front);
+        }
+
         SizedHeap* heap = ProcessHeap.Get();
         if (heap == null || alignmentBytes > AlignmentBytesMax)
         {
@@ -161,6 +169,11 @@ internal static unsafe class Malloc
         {
             SizedHeap.ReclaimUnused(heap);
             memory = TryAllocateAligned(heap, alignmentBytes, sizeBytes);
+        }
+
+        if (memory != null && sizeBytes <= SizeClasses.DefaultLargest && alignmentBytes <= Address.PageSizeBytes)
+        {
+            FreedMark.Remove(memory);
         }
 
         NoteAllocated(memory, sizeBytes, alignmentBytes, zeroed: false);

@@ -33,6 +33,9 @@ internal static unsafe class ProcessHeap
     /// </summary>
     public static Cache* Empty;
 
+    /// <summary>Where a process may have less than 1 TiB of addresses, not all that the heap would reserve is there.</summary>
+    private const ulong AddressesToCare = 1ul << 40;
+
     private static int s_state;
 
     /// <summary>The heap, made if need be; null when the OS refuses.</summary>
@@ -92,7 +95,17 @@ internal static unsafe class ProcessHeap
         definition.Growable = true;
         definition.CpuCount = Face.CpuCountMax();
         definition.Restartable = restartable;
-        definition.HasFronts = restartable;
+        definition.FrontCountMax = restartable ? ThreadFronts.CountMax : 0;
+        ulong addresses = AddressSpaceLimit.Bytes;
+        if (addresses < AddressesToCare)
+        {
+            // Reserved addresses count, and the program needs some too.
+            definition.ReserveBytes = (nuint)addresses / 4;
+            definition.CapacityBytes = (nuint)addresses;
+            ulong fronts = (addresses / 16 / ThreadFront.SizeBytes) + 1;
+            definition.FrontCountMax = !restartable ? 0 : fronts < ThreadFronts.CountMax ? (uint)fronts : ThreadFronts.CountMax;
+        }
+
         SizedHeap* heap = SizedHeap.Create(&definition);
         Empty = heap == null ? null : MakeEmpty(heap);
         return heap;

@@ -27,7 +27,7 @@ internal sealed unsafe class TestFronts : IDisposable
             ReserveBytes = 256 << 20,
             CpuCount = Face.CpuCountMax(),
             Restartable = true,
-            HasFronts = true,
+            FrontCountMax = ThreadFronts.CountMax,
         };
         Heap = SizedHeap.Create(&definition);
         if (Heap == null)

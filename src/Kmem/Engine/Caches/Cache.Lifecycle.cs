@@ -54,7 +54,7 @@ internal unsafe partial struct Cache
         cache->ShelfRoundsMax = Shelf.RoundsMaxFor(stride);
         Depot.Initialize(&cache->Depot, stride, registry->CpuCount);
         SlabLists.Initialize(&cache->Slabs, registry->Zone, definition->Layout, new SlabOwner(index, cache->FrontOffset != 0), definition->Mobility);
-        cache->Slabs.IsInaccessible = (definition->Flags & CacheFlags.Inaccessible) != 0;
+        cache->Slabs.Access = (definition->Flags & CacheFlags.Inaccessible) != 0 ? SlabAccess.None : SlabAccess.Ordinary;
         int nameBytes = definition->NameBytes < NameBytesMax ? definition->NameBytes : NameBytesMax;
         for (int at = 0; at < nameBytes; at++)
         {

@@ -65,7 +65,7 @@ internal unsafe partial struct CacheRegistry
     public int FirstDoubleFreeOwner;
 
     /// <summary>Reserves the table, the areas and the fronts, if any, and makes the caches of magazines. False when memory is out; then <see cref="Destroy"/> cleans up.</summary>
-    public static bool Initialize(CacheRegistry* registry, OsTable* os, Zone* zone, int cpuCount, bool restartable, bool hasFronts)
+    public static bool Initialize(CacheRegistry* registry, OsTable* os, Zone* zone, int cpuCount, bool restartable, uint frontCountMax)
     {
         *registry = default;
         registry->Os = os;
@@ -76,7 +76,7 @@ internal unsafe partial struct CacheRegistry
         registry->Areas = (byte*)os->Reserve(os->Context, AreaBytes(cpuCount), Address.PageSizeBytes);
         if (registry->Table == null
             || registry->Areas == null
-            || (hasFronts && !ThreadFronts.Initialize(&registry->Fronts, os))
+            || (frontCountMax != 0 && !ThreadFronts.Initialize(&registry->Fronts, os, frontCountMax))
             || !CommitTo(registry, 1))
         {
             return false;

@@ -12,7 +12,6 @@ internal unsafe partial struct ThreadFronts
     /// <summary>Threads beyond it have none: 96 MiB of addresses.</summary>
     public const uint CountMax = 4096;
 
-    private const nuint ArrayBytes = CountMax * ThreadFront.SizeBytes;
 
     private const int IdlePassesToDrain = 5;
 
@@ -21,6 +20,9 @@ internal unsafe partial struct ThreadFronts
 
     /// <summary>Null for a heap without fronts.</summary>
     public byte* Array;
+
+    /// <summary>Fronts that the array has room for.</summary>
+    private uint _capacity;
 
     /// <summary>Fronts that were ever used. Atomic.</summary>
     private int _count;
@@ -31,16 +33,18 @@ internal unsafe partial struct ThreadFronts
     /// <summary>What entries without a magazine point between: nothing to pop, no room to push.</summary>
     private fixed ulong _empty[2];
 
-    public static bool Initialize(ThreadFronts* fronts, OsTable* os)
+    public static bool Initialize(ThreadFronts* fronts, OsTable* os, uint countMax)
     {
+        Invariant.Holds(countMax is >= 1 and <= CountMax);
+        fronts->_capacity = countMax;
         fronts->_empty[1] = ulong.MaxValue;
-        fronts->Array = (byte*)os->Reserve(os->Context, ReservedBytesMax, Address.PageSizeBytes);
+        fronts->Array = (byte*)os->Reserve(os->Context, BytesOf(fronts), Address.PageSizeBytes);
         if (fronts->Array == null)
         {
             return false;
         }
 
-        fronts->Windows = (FrontWindow*)(fronts->Array + ArrayBytes);
+        fronts->Windows = (FrontWindow*)(fronts->Array + ArrayBytes(fronts));
         return os->Commit(os->Context, fronts->Windows, WindowsBytes);
     }
 
@@ -48,7 +52,7 @@ internal unsafe partial struct ThreadFronts
     {
         if (fronts->Array != null)
         {
-            os->Release(os->Context, fronts->Array, ReservedBytesMax);
+            os->Release(os->Context, fronts->Array, BytesOf(fronts));
         }
     }
 
@@ -169,13 +173,15 @@ internal unsafe partial struct ThreadFronts
     /// <summary>Fronts, and for each a page of windows, which is what its thread touches of them.</summary>
     public static nuint CommittedBytes(CacheRegistry* registry) => (nuint)Count(registry) * (ThreadFront.SizeBytes + Address.PageSizeBytes);
 
-    public static nuint ReservedBytes(CacheRegistry* registry) => AreUsed(registry) ? ReservedBytesMax : 0;
+    public static nuint ReservedBytes(CacheRegistry* registry) => AreUsed(registry) ? BytesOf(&registry->Fronts) : 0;
 
     public static int Count(CacheRegistry* registry) => Atomic.Load(&registry->Fronts._count);
 
     public static ThreadFront* At(CacheRegistry* registry, int index) => (ThreadFront*)(registry->Fronts.Array + ((nuint)index * ThreadFront.SizeBytes));
 
-    private static nuint ReservedBytesMax => ArrayBytes + WindowsBytes;
+    private static nuint ArrayBytes(ThreadFronts* fronts) => fronts->_capacity * (nuint)ThreadFront.SizeBytes;
+
+    private static nuint BytesOf(ThreadFronts* fronts) => ArrayBytes(fronts) + WindowsBytes;
 
     /// <summary>Entries of caches that ever were.</summary>
     private static int EntriesInUse(CacheRegistry* registry)
@@ -242,7 +248,7 @@ internal unsafe partial struct ThreadFronts
         RankedLock.Enter(&registry->Lock, LockRank.Registry);
         ThreadFront* front = null;
         int count = registry->Fronts._count;
-        if (count < CountMax && registry->Os->Commit(registry->Os->Context, At(registry, count), ThreadFront.SizeBytes))
+        if (count < registry->Fronts._capacity && registry->Os->Commit(registry->Os->Context, At(registry, count), ThreadFront.SizeBytes))
         {
             front = At(registry, count);
             for (int entry = 0; entry < EntriesInUse(registry); entry++)

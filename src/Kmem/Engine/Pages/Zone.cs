@@ -12,6 +12,9 @@ internal unsafe struct ZoneOptions
     /// <summary>Whether further ranges are reserved when all are full.</summary>
     public bool Growable;
 
+    /// <summary>How much all ranges of a growable zone can hold together, which bounds the address space of its metadata; 0 for the default, less when the OS refuses.</summary>
+    public nuint CapacityBytes;
+
     /// <summary>CPUs to keep page lists for; at least 1.</summary>
     public int CpuCount;
 }

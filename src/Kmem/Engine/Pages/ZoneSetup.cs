@@ -45,7 +45,7 @@ internal static unsafe class ZoneSetup
                 continue;
             }
 
-            if (TryBuild(zone, first, bytes))
+            if (TryBuild(zone, first, bytes, options->CapacityBytes))
             {
                 return true;
             }
@@ -72,10 +72,10 @@ internal static unsafe class ZoneSetup
         *zone = default;
     }
 
-    private static bool TryBuild(Zone* zone, byte* first, nuint firstBytes)
+    private static bool TryBuild(Zone* zone, byte* first, nuint firstBytes, nuint capacityBytes)
     {
         OsTable* os = zone->Os;
-        if (!TryReserveMetadata(zone, firstBytes))
+        if (!TryReserveMetadata(zone, firstBytes, capacityBytes))
         {
             return false;
         }
@@ -92,7 +92,7 @@ internal static unsafe class ZoneSetup
         return false;
     }
 
-    private static bool TryReserveMetadata(Zone* zone, nuint firstBytes)
+    private static bool TryReserveMetadata(Zone* zone, nuint firstBytes, nuint capacityBytes)
     {
         nuint capacity = firstBytes;
         if (zone->Growable)
@@ -100,6 +100,7 @@ internal static unsafe class ZoneSetup
             nuint least = (nuint)1 << GrowableCapacityShiftMin;
             capacity = firstBytes * Arena.CountMax;
             capacity = capacity / Arena.CountMax != firstBytes || capacity < least ? least : capacity;
+            capacity = capacityBytes >= firstBytes ? capacityBytes : capacity;
         }
 
         nuint listsOffset = (nuint)((sizeof(Arena) * Arena.CountMax) + (sizeof(PageList) * Order.Count * Zone.MobilityCount));

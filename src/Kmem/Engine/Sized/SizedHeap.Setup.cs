@@ -35,6 +35,7 @@ internal unsafe partial struct SizedHeap
         ZoneOptions options = new()
         {
             ReserveBytes = definition->ReserveBytes,
+            CapacityBytes = definition->CapacityBytes,
             Growable = definition->Growable,
             CpuCount = definition->CpuCount,
         };
@@ -44,7 +45,7 @@ internal unsafe partial struct SizedHeap
             return null;
         }
 
-        if (!CacheRegistry.Initialize(&heap->Registry, &heap->Os, &heap->Zone, definition->CpuCount, definition->Restartable, definition->HasFronts)
+        if (!CacheRegistry.Initialize(&heap->Registry, &heap->Os, &heap->Zone, definition->CpuCount, definition->Restartable, definition->FrontCountMax)
             || !CreateClasses(heap))
         {
             Destroy(heap);

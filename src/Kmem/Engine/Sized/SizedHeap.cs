@@ -39,13 +39,18 @@ internal enum Misuse
 internal unsafe struct HeapDefinition
 {
     public OsTable Os;
+    /// <inheritdoc cref="ZoneOptions.ReserveBytes"/>
     public nuint ReserveBytes;
+
+    /// <inheritdoc cref="ZoneOptions.CapacityBytes"/>
+    public nuint CapacityBytes;
+
     public bool Growable;
     public int CpuCount;
     public bool Restartable;
 
-    /// <summary>Whether threads have fronts: for one heap of the process at most, whose fronts the face keeps.</summary>
-    public bool HasFronts;
+    /// <summary>Threads that may have fronts at a time, 0 for none: for one heap of the process at most, whose fronts the face keeps.</summary>
+    public uint FrontCountMax;
     public SizeClassSet SizeClasses;
     public SlabRule SlabRule;
 }

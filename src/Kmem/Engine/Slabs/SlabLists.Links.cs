@@ -110,7 +110,7 @@ internal unsafe partial struct SlabLists
             Page* next = chain->Next == 0 ? null : At(lists, chain->Next);
 
             // What the OS does not let be accessed again is lost to the heap.
-            if (!lists->IsInaccessible || TrySetAccessible(lists, chain, true))
+            if (lists->Access == SlabAccess.Ordinary || TrySetAccessible(lists, chain, true))
             {
                 Zone.FreeBlock(lists->PageZone, chain, cpu);
             }

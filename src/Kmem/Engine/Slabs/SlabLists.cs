@@ -11,6 +11,13 @@ internal struct SlabFault
     public int Count;
 }
 
+/// <summary>Whether the pages of a slab can be read and written.</summary>
+internal enum SlabAccess : byte
+{
+    Ordinary = 0,
+    None = 1,
+}
+
 /// <summary>
 /// All slabs of one cache: taking objects out of them and putting objects back, many at a time under one lock. See the
 /// theory in <c>Slab.cs</c>.
@@ -37,8 +44,8 @@ internal unsafe partial struct SlabLists
     /// <summary>Never changes.</summary>
     public Mobility Mobility;
 
-    /// <summary>Whether the pages of slabs cannot be accessed while they are slabs. Never changes.</summary>
-    public bool IsInaccessible;
+    /// <summary>Never changes.</summary>
+    public SlabAccess Access;
 
     /// <summary>Rank <see cref="LockRank.Slabs"/>. Guards all that follows and the bits and links of every slab.</summary>
     public RankedLock Lock;
@@ -216,7 +223,7 @@ internal unsafe partial struct SlabLists
             return 0;
         }
 
-        if (lists->IsInaccessible && !TrySetAccessible(lists, head, false))
+        if (lists->Access == SlabAccess.None && !TrySetAccessible(lists, head, false))
         {
             Zone.FreeBlock(lists->PageZone, head, cpu);
             return 0;

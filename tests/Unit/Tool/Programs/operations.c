@@ -68,7 +68,7 @@ static void *make(struct log *log, int thread, uint64_t random) {
     say(log, "%d alloc %lx %zu zeroed\n", thread, (unsigned long)memory, size);
     return memory;
   case 1: {
-    size_t alignment = (size_t)1 << (4 + (random >> 8 & 15));
+    size_t alignment = (size_t)1 << (5 + (random >> 8 & 15));
     memory = aligned_alloc(alignment, size + 1);
     check_errno();
     say(log, "%d alloc %lx %zu aligned %zu\n", thread, (unsigned long)memory, size + 1, alignment);
