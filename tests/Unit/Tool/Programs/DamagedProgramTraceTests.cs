@@ -145,7 +145,7 @@ public sealed class DamagedProgramTraceTests : IDisposable
     [Fact]
     public void A_file_that_is_cut_anywhere_gives_what_is_whole()
     {
-        RandomProgram.Write(_writer, 11, 400);
+        RandomProgram.Write(_writer, 11, 150, threads: 2);
         byte[] file = _writer.ToArray();
         int all = ProgramEvents.Read(_folder.Write("whole", file)).Events.Count;
         int before = 0;
@@ -176,13 +176,13 @@ public sealed class DamagedProgramTraceTests : IDisposable
     [Fact]
     public void A_file_with_one_byte_changed_is_read_or_refused()
     {
-        RandomProgram.Write(_writer, 12, 300);
+        RandomProgram.Write(_writer, 12, 90, threads: 2);
         byte[] file = _writer.ToArray();
         int refused = 0;
         int read = 0;
         foreach (int at in Lengths(file).Where(at => at < file.Length && at >= 8))
         {
-            foreach (byte value in new byte[] { 0x00, 0xFF, (byte)(file[at] ^ 0x01), (byte)(file[at] ^ 0x10), (byte)(file[at] ^ 0x80) })
+            foreach (byte value in new byte[] { 0x00, 0xFF, (byte)(file[at] ^ 0x01), (byte)(file[at] ^ 0x80) })
             {
                 string? refusal = ProgramEvents.Refusal(_folder.Write("changed", With(file, at, value)));
                 Assert.True(refusal == null || refusal.StartsWith("damaged at byte ", StringComparison.Ordinal) || refusal.StartsWith("a trace of version ", StringComparison.Ordinal), refusal);
@@ -191,7 +191,7 @@ public sealed class DamagedProgramTraceTests : IDisposable
             }
         }
 
-        Assert.True(refused > 1000 && read > 500, $"{refused} refused, {read} read");
+        Assert.True(refused > 300 && read > 300, $"{refused} refused, {read} read");
     }
 
     [Theory]

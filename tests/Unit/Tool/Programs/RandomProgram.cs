@@ -26,22 +26,21 @@ internal sealed class RandomProgram
 
     public long PeakBytes { get; private set; }
 
-    public static (List<string> Events, RandomProgram Program) Write(ProgramTraceWriter writer, int seed, int steps)
+    public static (List<string> Events, RandomProgram Program) Write(ProgramTraceWriter writer, int seed, int steps, int threads = Threads)
     {
         RandomProgram program = new();
         List<string> events = [];
         Random random = new(seed);
         for (int step = 0; step < steps; step++)
         {
-            program.Step(writer, random, events);
+            program.Step(writer, random, random.Next(threads), events);
         }
 
         return (events, program);
     }
 
-    private void Step(ProgramTraceWriter writer, Random random, List<string> events)
+    private void Step(ProgramTraceWriter writer, Random random, int thread, List<string> events)
     {
-        int thread = random.Next(Threads);
         long size = random.Next(100) == 0 ? random.Next(200_000) : random.Next(1500);
         int kind = random.Next(20);
         switch (kind)
