@@ -50,6 +50,7 @@ static uint64_t next(uint64_t *state) {
 }
 
 static int threads = 1;
+static pthread_barrier_t together;
 
 /* Recording must not show in errno. Where threads wait for each other, the heap itself may. */
 static void check_errno(void) {
@@ -87,6 +88,17 @@ static void fail(struct log *log, int thread) {
     _exit(93);
   errno = ERRNO;
   say(log, "%d fail 2147483647 too large\n%d fail 2147483647 zeroed too large\n", thread, thread);
+}
+
+/* Threads get what others have just freed: pages, which no CPU keeps for itself. */
+static void crowd(void) {
+  pthread_barrier_wait(&together);
+  for (int round = 0; round < 10000; round++) {
+    void *first = malloc(200000);
+    void *second = malloc(200000);
+    free(first);
+    free(second);
+  }
 }
 
 static void *work(void *argument) {
@@ -127,6 +139,8 @@ static void *work(void *argument) {
     }
 
   free(malloc(MARKER));
+  if (threads > 1)
+    crowd();
   return NULL;
 }
 
@@ -162,6 +176,7 @@ int main(int count, char **arguments) {
   }
 
   threads = count > 2 ? atoi(arguments[2]) : 1;
+  pthread_barrier_init(&together, NULL, (unsigned)threads);
   pthread_t handles[8];
   for (intptr_t thread = 1; thread < threads; thread++)
     if (pthread_create(&handles[thread], NULL, work, (void *)thread) != 0)
