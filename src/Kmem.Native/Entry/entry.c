@@ -30,6 +30,7 @@ struct thread {
   void *front;
   unsigned int state;
   unsigned int unused;
+  unsigned long trace[8];
 };
 
 static __thread struct thread self __attribute__((tls_model("initial-exec")));

@@ -26,6 +26,9 @@ internal unsafe struct NativeThread
 
     public NativeThreadState State;
 
+    /// <summary>The recorder's, while the program is recorded.</summary>
+    public TraceThread Trace;
+
     /// <summary>False while a program is recorded: then every call takes the slow rungs, which tell the recorder.</summary>
     public static bool FrontsAreGiven => !s_areWithheld;
 
@@ -63,6 +66,20 @@ internal unsafe struct NativeThread
         }
     }
 
+    /// <summary>This thread as the recorder knows it. From the first call on its end is watched for.</summary>
+    public static TraceThread* Traced()
+    {
+        NativeThread* thread = Current();
+        if (thread->State == NativeThreadState.New)
+        {
+            // The C library may allocate to remember the thread: it finds that done.
+            thread->State = NativeThreadState.Without;
+            _ = entry_watch_thread(thread);
+        }
+
+        return &thread->Trace;
+    }
+
     /// <summary>The C library says that the thread ends. Other code of it may still allocate and free.</summary>
     [RuntimeExport("face_thread_ends")]
     public static void Ends()
@@ -75,6 +92,8 @@ internal unsafe struct NativeThread
         {
             Atomic.Store(&front->State, ThreadFrontState.Abandoned);
         }
+
+        TraceRecorder.ThreadEnds(&thread->Trace);
     }
 
 #pragma warning disable IDE1006, SYSLIB1054 // The names are those in entry.c.

@@ -35,7 +35,7 @@ internal static unsafe class Malloc
             return round;
         }
 
-        return AllocateSlow(sizeBytes);
+        return AllocateSlow(sizeBytes, zeroed: false);
     }
 
     [RuntimeExport("face_free")]
@@ -108,7 +108,7 @@ internal static unsafe class Malloc
             return OutOfMemory();
         }
 
-        void* memory = Allocate(bytes, front);
+        void* memory = front != null ? Allocate(bytes, front) : AllocateSlow(bytes, zeroed: true);
         if (memory != null && (bytes <= SizeClasses.DefaultLargest || !SizedHeap.ReadsAsZero(ProcessHeap.Existing, memory)))
         {
             Memory.Clear(memory, bytes);
@@ -132,7 +132,7 @@ internal static unsafe class Malloc
             return null;
         }
 
-        return ReallocateLive(pointer, sizeBytes, front);
+        return TraceRecorder.IsOn ? ReallocateTraced(pointer, sizeBytes, front) : ReallocateLive(pointer, sizeBytes, front);
     }
 
     [RuntimeExport("face_reallocarray")]
@@ -159,6 +159,7 @@ internal static unsafe class Malloc
         SizedHeap* heap = ProcessHeap.Get();
         if (heap == null || alignmentBytes > AlignmentBytesMax)
         {
+            NoteAllocated(null, sizeBytes, alignmentBytes, zeroed: false);
             return null;
         }
 
@@ -175,6 +176,7 @@ internal static unsafe class Malloc
             FreedMark.Remove(memory);
         }
 
+        NoteAllocated(memory, sizeBytes, alignmentBytes, zeroed: false);
         Maintenance.Tick(heap);
         return memory;
     }
@@ -207,11 +209,12 @@ internal static unsafe class Malloc
     // ------------------------------------------------------------------ slow rungs
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void* AllocateSlow(nuint sizeBytes)
+    private static void* AllocateSlow(nuint sizeBytes, bool zeroed)
     {
         SizedHeap* heap = ProcessHeap.Get();
         if (heap == null || sizeBytes > SizedHeap.SizeBytesMax)
         {
+            NoteAllocated(null, sizeBytes, 0, zeroed);
             return OutOfMemory();
         }
 
@@ -223,6 +226,7 @@ internal static unsafe class Malloc
             memory = SizedHeap.Allocate(heap, sizeBytes == 0 ? 1 : sizeBytes);
         }
 
+        NoteAllocated(memory, sizeBytes, 0, zeroed);
         Maintenance.Tick(heap);
         if (memory == null)
         {
@@ -251,6 +255,11 @@ internal static unsafe class Malloc
         {
             FreedMark.FailIfFree("free", pointer);
             FreedMark.Put(pointer);
+        }
+
+        if (TraceRecorder.IsOn)
+        {
+            TraceRecorder.Freeing(NativeThread.Traced(), pointer);
         }
 
         FreeMarkedSlow(pointer);
@@ -325,6 +334,27 @@ internal static unsafe class Malloc
 
         Maintenance.Tick(heap);
         return moved != null ? moved : OutOfMemory();
+    }
+
+    // ------------------------------------------------------------------ recording
+
+    // No thread of a program that is recorded has a front, so that all its calls come to the slow rungs.
+
+    private static void NoteAllocated(void* memory, nuint sizeBytes, nuint alignmentBytes, bool zeroed)
+    {
+        if (TraceRecorder.IsOn)
+        {
+            TraceRecorder.Allocated(NativeThread.Traced(), memory, sizeBytes, alignmentBytes, zeroed);
+        }
+    }
+
+    private static void* ReallocateTraced(void* pointer, nuint sizeBytes, ThreadFront* front)
+    {
+        TraceThread* thread = NativeThread.Traced();
+        TraceRecorder.Reallocating(thread);
+        void* moved = ReallocateLive(pointer, sizeBytes, front);
+        TraceRecorder.Reallocated(thread, pointer, moved, sizeBytes);
+        return moved;
     }
 
     private static void* AllocateEmpty() => ProcessHeap.Empty != null ? Cache.Allocate(ProcessHeap.Empty) : null;

@@ -28,6 +28,15 @@ internal static unsafe class Options
         }
     }
 
+    /// <summary><c>KMEM_TRACE=FILE</c>: every allocation is recorded. Null where it is not set.</summary>
+    public static byte* TracePath()
+    {
+        fixed (byte* name = "KMEM_TRACE"u8)
+        {
+            return Libc.secure_getenv(name);
+        }
+    }
+
     private static bool AreEqual(byte* text, byte* other)
     {
         if (text == null)

@@ -62,6 +62,12 @@ internal static unsafe class ProcessHeap
 
         if (Existing != null)
         {
+            // Before anybody has memory of the heap, so that all of it is in the trace.
+            if (TraceRecorder.Start(Options.TracePath()))
+            {
+                NativeThread.WithholdFronts();
+            }
+
             // The C library may allocate to remember it.
             entry_watch_forks();
         }
@@ -159,6 +165,8 @@ internal static unsafe class ProcessHeap
             SizedHeap.ExitAll(Existing);
             SizedHeap.ForgetOtherThreads(Existing, NativeThread.Current()->Front);
         }
+
+        TraceRecorder.AfterForkInChild(&NativeThread.Current()->Trace);
     }
 
 #pragma warning disable IDE1006, SYSLIB1054 // The names are those in entry.c.

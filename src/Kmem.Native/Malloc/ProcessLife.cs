@@ -19,6 +19,12 @@ internal static unsafe class ProcessLife
     [RuntimeExport("face_program_starts")]
     private static void Starts()
     {
+        if (Options.TracePath() != null)
+        {
+            // A program that never allocates leaves a trace, too.
+            _ = ProcessHeap.Get();
+        }
+
         byte* where = Options.StatisticsPath(out bool isStandardError);
         if (isStandardError)
         {
@@ -41,6 +47,7 @@ internal static unsafe class ProcessLife
     [RuntimeExport("face_program_ends")]
     private static void Ends()
     {
+        TraceRecorder.ProgramEnds();
         if (s_statistics >= 0)
         {
             TextLine line = default;

@@ -16,6 +16,8 @@ internal static class KmemCommand
         """
         Examples:
         kmem replay traces/linux-6.18-filesystem.ftrace.gz
+        kmem record -- python3 -c 'print("hello")'
+        kmem replay kmem.trace
         kmem replay trace.txt --threads 2 --size-classes kernel --snapshot heap.json
         kmem slabinfo heap.json --raw
         kmem bench pair-64 'batch-*'
@@ -72,16 +74,18 @@ internal static class KmemCommand
 
     private static RootCommand Create(ToolConsole console)
     {
+        Command record = RecordCommand.Create(console);
         Command replay = ReplayCommand.Create(console);
         Command slabInfo = SnapshotCommands.CreateSlabInfo(console);
         Command buddyInfo = SnapshotCommands.CreateBuddyInfo(console);
         Command layout = LayoutCommand.Create(console);
         Command bench = BenchCommand.Create(console);
-        RootCommand root = new(Description) { bench, replay, slabInfo, buddyInfo, layout, BenchCommand.CreateMeasure(console) };
+        RootCommand root = new(Description) { bench, record, replay, slabInfo, buddyInfo, layout, BenchCommand.CreateMeasure(console) };
         DetailedHelp.AddTo(root, new Dictionary<Command, string>
         {
             [root] = Details,
             [bench] = BenchCommand.Details,
+            [record] = RecordCommand.Details,
             [replay] = ReplayCommand.Details,
             [slabInfo] = SnapshotCommands.SlabInfoDetails,
             [buddyInfo] = SnapshotCommands.BuddyInfoDetails,

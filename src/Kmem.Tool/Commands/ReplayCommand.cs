@@ -1,26 +1,30 @@
 using System;
 using System.CommandLine;
 using System.Diagnostics;
+using System.Linq;
 using Kmem.Tool.Hosting;
 using Kmem.Tool.Replay;
 using Kmem.Tool.Snapshots;
 using Kmem.Tool.Traces;
+using Kmem.Tool.Traces.Programs;
 using Kmem.Tool.Views;
 using TraceSource = Kmem.Tool.Traces.TraceSource;
 
 namespace Kmem.Tool.Commands;
 
-/// <summary><c>kmem replay FILE</c>: a recorded kernel trace through a heap of its own.</summary>
+/// <summary><c>kmem replay FILE</c>: a recorded trace, of a program or of a kernel, through a heap of its own.</summary>
 internal static class ReplayCommand
 {
     private const int MaxThreads = 256;
+    private const int NotesMax = 5;
 
     /// <summary>The longer help.</summary>
     public const string Details =
         """
         Traces:
-        FILE is text, plain or gzip: the 'trace' file of ftrace, or the output of 'trace-cmd report' or 'perf script'. docs/TRACES.md tells how to record one.
-        Replayed, in file order, are kmalloc, kmem_cache_alloc, kfree, kmem_cache_free, mm_page_alloc and mm_page_free.
+        FILE, plain or gzip, is what 'kmem record' recorded of a program, or text about a kernel: the 'trace' file of ftrace, or the output of 'trace-cmd report' or 'perf script'. docs/TRACES.md tells how to record one.
+        Of a program, malloc and its relatives are replayed in the order of their numbers; a realloc is one.
+        Of a kernel, in file order, kmalloc, kmem_cache_alloc, kfree, kmem_cache_free, mm_page_alloc and mm_page_free are.
         A cache gets the object size of its first event, and slabs sized by the kernel's rule. kmalloc goes to size classes, or to pages of its own beyond them.
         An allocation at an address that is taken frees the old object first (freed implicitly: its free is not in the trace). A free of an address that the trace did not allocate is counted (unmatched) and left out.
 
@@ -33,7 +37,7 @@ internal static class ReplayCommand
 
         """;
 
-    private const string Description = "Replays a recorded trace of the kernel's kmem events through a heap of its own and shows the heap at the end.";
+    private const string Description = "Replays a recorded trace of a program or a kernel through a heap of its own and shows the heap at the end.";
 
     public static Command Create(ToolConsole console)
     {
@@ -41,7 +45,7 @@ internal static class ReplayCommand
         Option<string?> json = new("--json") { Description = "Write the result as JSON to this file; '-' prints it instead of the tables.", HelpName = "OUT" };
         Option<int> threads = new("--threads")
         {
-            Description = "Threads. The events of CPU c go to thread c modulo N; a free waits for its allocation, so that the result does not depend on N.",
+            Description = "Threads. The events of CPU c, or of the program's thread c, go to thread c modulo N; a free waits for its allocation, so that the result does not depend on N.",
             HelpName = "N",
             DefaultValueFactory = static _ => 1,
         };
@@ -156,9 +160,36 @@ internal static class ReplayCommand
             }
         }
 
-        if (summary.LostEvents > 0)
+        if (summary.Program is { } program)
+        {
+            WarnAbout(console, file, program);
+        }
+        else if (summary.LostEvents > 0)
         {
             console.Note($"{file}: the recorder lost {Units.Of(summary.LostEvents, "event")}; a larger buffer would keep them");
+        }
+    }
+
+    private static void WarnAbout(ToolConsole console, string file, ProgramTrace program)
+    {
+        foreach (string note in program.Notes.Take(NotesMax))
+        {
+            console.Note($"{file}: {note}");
+        }
+
+        if (program.Notes.Count > NotesMax)
+        {
+            console.Note($"{file}: and {Units.Count(program.Notes.Count - NotesMax)} more like these");
+        }
+
+        if (program.HasStopped)
+        {
+            console.Note($"{file}: the recording stopped before the program ended, as the recorder said when it did");
+        }
+
+        if (program.Lost > 0)
+        {
+            console.Note($"{file}: {Units.Of(program.Lost, "event")} of signal handlers not recorded");
         }
     }
 

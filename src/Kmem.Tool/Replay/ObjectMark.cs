@@ -8,6 +8,9 @@ namespace Kmem.Tool.Replay;
 /// </summary>
 internal static unsafe class ObjectMark
 {
+    /// <summary>Of the mark at either end.</summary>
+    public const int Bytes = 8;
+
     // An odd constant (2^64 divided by the golden ratio) spreads the numbers, so that memory that holds a small
     // number by chance, or zero, is no mark.
     private const ulong Spread = 0x9E3779B97F4A7C15;

@@ -28,8 +28,14 @@ internal sealed class OperationCounter
     private readonly TracePlan _plan;
     private readonly ReplayTable _table;
     private readonly KmemHeap _heap;
-    private readonly Dictionary<ulong, string> _classes;
-    private readonly Dictionary<int, string?> _classOfSize = [];
+    private readonly SortedList<ulong, string> _classes;
+    private readonly Dictionary<(int SizeBytes, byte AlignmentShift), string?> _classOfSize = [];
+
+    // Objects that a realloc left where they were, and with them their class: the object before.
+    private readonly Dictionary<int, int> _keptFrom = [];
+
+    // Of the first of such objects: what it was allocated as.
+    private readonly Dictionary<int, (int SizeBytes, byte AlignmentShift)> _origins = [];
     private readonly Dictionary<string, OperationCount> _sizeClasses = [];
     private OperationCount _large;
 
@@ -38,7 +44,7 @@ internal sealed class OperationCounter
         _plan = plan;
         _table = table;
         _heap = heap;
-        _classes = statistics.Caches.Where(static cache => cache.IsSizeClass).ToDictionary(static cache => cache.ObjectSizeBytes, static cache => cache.Name);
+        _classes = new(statistics.Caches.Where(static cache => cache.IsSizeClass).ToDictionary(static cache => cache.ObjectSizeBytes, static cache => cache.Name));
         Caches = new OperationCount[plan.Caches.Count];
     }
 
@@ -54,6 +60,7 @@ internal sealed class OperationCounter
     /// <summary>Goes through all steps; a step whose object could not be allocated did not take place.</summary>
     public void Count()
     {
+        FindKept();
         foreach (ReplayStep[] steps in _plan.Threads)
         {
             foreach (ref readonly ReplayStep step in steps.AsSpan())
@@ -64,7 +71,7 @@ internal sealed class OperationCounter
                 }
 
                 ref OperationCount count = ref FindCount(step);
-                if (step.Action is ReplayAction.AllocSized or ReplayAction.AllocFromCache)
+                if (IsAlloc(step.Action))
                 {
                     count.Allocs++;
                 }
@@ -76,16 +83,82 @@ internal sealed class OperationCounter
         }
     }
 
-    /// <summary>Name of the size class of a size, or null where it has pages of its own.</summary>
-    public string? SizeClassOf(int sizeBytes)
+    /// <summary>Name of the size class that an object is of, or null where it has pages of its own.</summary>
+    public string? SizeClassOf(in LivingObject living) => SizeClassOf(living.Object, living.SizeBytes, living.AlignmentShift);
+
+    private static bool IsAlloc(ReplayAction action) => action is ReplayAction.AllocSized or ReplayAction.AllocFromCache
+        or ReplayAction.AllocZeroed or ReplayAction.AllocAligned or ReplayAction.ReallocTo;
+
+    private string? SizeClassOf(int number, int sizeBytes, byte alignmentShift)
     {
-        ref string? name = ref CollectionsMarshal.GetValueRefOrAddDefault(_classOfSize, sizeBytes, out bool known);
+        if (_keptFrom.ContainsKey(number))
+        {
+            (sizeBytes, alignmentShift) = _origins[OriginOf(number)];
+        }
+
+        ref string? name = ref CollectionsMarshal.GetValueRefOrAddDefault(_classOfSize, (sizeBytes, alignmentShift), out bool known);
         if (!known)
         {
-            name = _classes.GetValueOrDefault(_heap.RoundUpSize(ReplayWorker.HeapSizeOf(sizeBytes)));
+            name = FindClass(sizeBytes, alignmentShift);
         }
 
         return name;
+    }
+
+    /// <summary>An aligned object is of the first class that is large enough and whose objects all lie so.</summary>
+    private string? FindClass(int sizeBytes, byte alignmentShift)
+    {
+        ulong rounded = _heap.RoundUpSize(ReplayWorker.HeapSizeOf(sizeBytes));
+        if (alignmentShift == 0 || !_classes.ContainsKey(rounded))
+        {
+            return _classes.GetValueOrDefault(rounded);
+        }
+
+        ulong alignment = 1ul << alignmentShift;
+        return alignment > PageAllocator.PageSizeBytes ? null
+            : _classes.FirstOrDefault(each => each.Key >= rounded && each.Key % alignment == 0).Value;
+    }
+
+    private int OriginOf(int number)
+    {
+        while (_keptFrom.TryGetValue(number, out int before))
+        {
+            number = before;
+        }
+
+        return number;
+    }
+
+    /// <summary>What stayed in place is of the class that its first allocation led to, however small it has become.</summary>
+    private void FindKept()
+    {
+        foreach (ReplayStep[] steps in _plan.Threads)
+        {
+            for (int index = 1; index < steps.Length; index++)
+            {
+                if (steps[index].Action == ReplayAction.ReallocTo && _table.IsKept(steps[index].Object))
+                {
+                    _keptFrom.Add(steps[index].Object, steps[index - 1].Object);
+                    _origins.TryAdd(steps[index - 1].Object, default);
+                }
+            }
+        }
+
+        if (_keptFrom.Count == 0)
+        {
+            return;
+        }
+
+        foreach (ReplayStep[] steps in _plan.Threads)
+        {
+            foreach (ref readonly ReplayStep step in steps.AsSpan())
+            {
+                if (IsAlloc(step.Action) && _origins.ContainsKey(step.Object))
+                {
+                    _origins[step.Object] = (step.SizeBytes, step.Action == ReplayAction.AllocAligned ? step.Order : (byte)0);
+                }
+            }
+        }
     }
 
     private ref OperationCount FindCount(in ReplayStep step)
@@ -95,7 +168,7 @@ internal sealed class OperationCounter
             return ref Caches[step.Cache];
         }
 
-        string? name = SizeClassOf(step.SizeBytes);
+        string? name = SizeClassOf(step.Object, step.SizeBytes, step.Order);
         if (name == null)
         {
             return ref _large;

@@ -14,6 +14,9 @@ internal sealed record ReplayReport
 {
     public required string File { get; init; }
 
+    /// <summary>The program that was recorded; null for the trace of a kernel.</summary>
+    public required ReportProgram? Program { get; init; }
+
     public required string FrontEnd { get; init; }
 
     public required string SizeClasses { get; init; }
@@ -24,7 +27,7 @@ internal sealed record ReplayReport
 
     public required long Lines { get; init; }
 
-    /// <summary>Events of the kmem group, replayed or not.</summary>
+    /// <summary>Events of the kmem group, or of the program, replayed or not.</summary>
     public required long Events { get; init; }
 
     public required long EventsNotReplayed { get; init; }
@@ -47,7 +50,7 @@ internal sealed record ReplayReport
 
     public required long UnmatchedFrees { get; init; }
 
-    /// <summary>Allocations that failed in the kernel; not replayed.</summary>
+    /// <summary>Allocations that failed when they were recorded; not replayed.</summary>
     public required long NullAllocs { get; init; }
 
     public required long LiveObjects { get; init; }
@@ -106,6 +109,42 @@ internal sealed record ReplayReport
 
     /// <summary>What the kernel's caches grew by meanwhile; null where it was not saved beside the trace.</summary>
     public required IReadOnlyList<ReportGrowth>? KernelGrowth { get; init; }
+}
+
+/// <summary>What the trace says about the program.</summary>
+internal sealed record ReportProgram
+{
+    public required string CommandLine { get; init; }
+
+    public required long ProcessId { get; init; }
+
+    public required long ParentId { get; init; }
+
+    /// <summary>It came from a fork, and began with objects of its parent: their frees are unmatched.</summary>
+    public required bool IsFork { get; init; }
+
+    public required System.DateTimeOffset Started { get; init; }
+
+    /// <summary>From the start to the end, or to the last time in the trace.</summary>
+    public required double Seconds { get; init; }
+
+    /// <summary>Whether it came to its end; false where it was killed, crashed, or replaced itself.</summary>
+    public required bool HasEnded { get; init; }
+
+    /// <summary>Threads that allocated or freed.</summary>
+    public required long Threads { get; init; }
+
+    /// <summary>Of allocs: by a realloc, which counts as an allocation and a free.</summary>
+    public required long Reallocs { get; init; }
+
+    /// <summary>Of allocs: of zeros.</summary>
+    public required long ZeroedAllocs { get; init; }
+
+    /// <summary>Of allocs: with an alignment.</summary>
+    public required long AlignedAllocs { get; init; }
+
+    /// <summary>Larger than 2 GiB; neither they nor their frees are replayed.</summary>
+    public required long OversizedAllocs { get; init; }
 }
 
 /// <summary>Where every committed byte is: all but <see cref="Reserved"/> add up to <see cref="Committed"/>.</summary>

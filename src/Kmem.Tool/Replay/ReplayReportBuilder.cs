@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Linq;
 using Kmem.Tool.Traces;
+using Kmem.Tool.Traces.Programs;
 
 namespace Kmem.Tool.Replay;
 
@@ -22,6 +23,7 @@ internal static class ReplayReportBuilder
         return new ReplayReport
         {
             File = file,
+            Program = summary.Program == null ? null : BuildProgram(summary.Program, plan),
             FrontEnd = statistics.FrontEnd == KmemFrontEnd.RestartableSequences ? "rseq" : "lock",
             SizeClasses = settings.SizeClasses == KmemSizeClasses.Kernel ? "kernel" : "default",
             Threads = plan.Threads.Length,
@@ -68,6 +70,25 @@ internal static class ReplayReportBuilder
             },
             Caches = caches,
             KernelGrowth = growth == null ? null : BuildGrowth(growth, plan, settings, caches),
+        };
+    }
+
+    private static ReportProgram BuildProgram(ProgramTrace program, TracePlan plan)
+    {
+        return new ReportProgram
+        {
+            CommandLine = program.CommandLine,
+            ProcessId = program.ProcessId,
+            ParentId = program.ParentId,
+            IsFork = program.IsFork,
+            Started = program.Started,
+            Seconds = program.Duration.TotalSeconds,
+            HasEnded = program.Ended != null,
+            Threads = program.Threads,
+            Reallocs = plan.Reallocs,
+            ZeroedAllocs = plan.ZeroedAllocs,
+            AlignedAllocs = plan.AlignedAllocs,
+            OversizedAllocs = plan.OversizedAllocs,
         };
     }
 

@@ -19,11 +19,15 @@ internal sealed class ReplayTable
     public const nint Failed = 1;
 
     private readonly nint[] _addresses;
+
+    // Empty where nothing is reallocated.
+    private readonly bool[] _kept;
     private volatile bool _stopped;
 
-    public ReplayTable(int objectCount)
+    public ReplayTable(int objectCount, bool hasReallocs)
     {
         _addresses = new nint[objectCount];
+        _kept = hasReallocs ? new bool[objectCount] : [];
     }
 
     /// <summary>Whether a thread has given up.</summary>
@@ -37,6 +41,12 @@ internal sealed class ReplayTable
     {
         Volatile.Write(ref _addresses[number], address == null ? Failed : (nint)address);
     }
+
+    /// <summary>Notes that a realloc left the object where it was, before it is published.</summary>
+    public void NoteKept(int number) => _kept[number] = true;
+
+    /// <summary>Whether the object came from a realloc that left it where it was.</summary>
+    public bool IsKept(int number) => _kept.Length > 0 && _kept[number];
 
     /// <summary>An object's address, waiting for it if need be: <see cref="Failed"/> where there is none, 0 where the replay was stopped.</summary>
     public nint Get(int number)

@@ -17,6 +17,10 @@ internal sealed unsafe class ReplayWorker
     private readonly ReplayTable _table;
     private int _done;
 
+    // What ReallocFrom took, for ReallocTo.
+    private ReplayStep _taken;
+    private nint _takenAddress;
+
     public ReplayWorker(ReplayStep[] steps, KmemHeap heap, KmemCache[] caches, ReplayTable table)
     {
         _steps = steps;
@@ -75,6 +79,16 @@ internal sealed unsafe class ReplayWorker
                 case ReplayAction.AllocFromCache:
                     allocated = _caches[step.Cache].TryAlloc();
                     break;
+                case ReplayAction.AllocZeroed or ReplayAction.AllocAligned:
+                    allocated = AllocSpecial(step);
+                    break;
+                case ReplayAction.ReallocFrom:
+                    _taken = step;
+                    _takenAddress = _table.Get(step.Object);
+                    continue;
+                case ReplayAction.ReallocTo:
+                    allocated = Reallocate(step, ref corrupt);
+                    break;
                 case ReplayAction.AllocPages:
                     allocated = _pages.TryAlloc(step.Order, step.Mobility);
                     break;
@@ -103,6 +117,52 @@ internal sealed unsafe class ReplayWorker
 
         Failed += failed;
         Corrupt += corrupt;
+    }
+
+    private void* AllocSpecial(in ReplayStep step)
+    {
+        try
+        {
+            return step.Action == ReplayAction.AllocZeroed
+                ? _heap.AllocZeroed(HeapSizeOf(step.SizeBytes))
+                : _heap.AllocAligned(HeapSizeOf(step.SizeBytes), (nuint)1 << step.Order);
+        }
+        catch (OutOfMemoryException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Where it fails, the old object is freed: the trace has no name for it any more. Null also where the replay was stopped.</summary>
+    private void* Reallocate(in ReplayStep step, ref long corrupt)
+    {
+        if (_takenAddress <= ReplayTable.Failed)
+        {
+            return _takenAddress == ReplayTable.Failed ? _heap.TryAlloc(HeapSizeOf(step.SizeBytes)) : null;
+        }
+
+        void* old = (void*)_takenAddress;
+        bool isIntact = ObjectMark.IsIntact(old, _taken.SizeBytes, _taken.Object);
+        void* moved;
+        try
+        {
+            moved = _heap.Realloc(old, HeapSizeOf(step.SizeBytes));
+        }
+        catch (OutOfMemoryException)
+        {
+            _heap.Free(old);
+            return null;
+        }
+
+        // The start of the mark has come along.
+        int common = Math.Min(ObjectMark.Bytes, Math.Min(_taken.SizeBytes, step.SizeBytes));
+        corrupt += isIntact && ObjectMark.IsIntact(moved, common, _taken.Object) ? 0 : 1;
+        if (moved == old)
+        {
+            _table.NoteKept(step.Object);
+        }
+
+        return moved;
     }
 
     private void Free(in ReplayStep step, void* address)

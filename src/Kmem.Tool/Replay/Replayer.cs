@@ -75,7 +75,7 @@ internal sealed unsafe class Replayer : IDisposable
         try
         {
             _caches = MakeCaches(plan, _heap);
-            _table = new ReplayTable(plan.ObjectCount);
+            _table = new ReplayTable(plan.ObjectCount, plan.Reallocs > 0);
             _workers = new ReplayWorker[plan.Threads.Length];
             for (int thread = 0; thread < _workers.Length; thread++)
             {
@@ -229,7 +229,7 @@ internal sealed unsafe class Replayer : IDisposable
 
             liveObjects++;
             requestedBytes += living.SizeBytes;
-            if (living.Cache < 0 && counter.SizeClassOf(living.SizeBytes) != null)
+            if (living.Cache < 0 && counter.SizeClassOf(living) != null)
             {
                 sizeClassRequestedBytes += living.SizeBytes;
             }

@@ -2,7 +2,7 @@ using System;
 
 namespace Kmem.Tool.Traces;
 
-/// <summary>What an event of the <c>kmem</c> group means to a replay.</summary>
+/// <summary>What an event of the kernel's group <c>kmem</c>, or of a program, means to a replay.</summary>
 internal enum TraceEventKind : byte
 {
     /// <summary>An event of the group that is counted and not replayed, such as <c>rss_stat</c> or <c>mm_page_pcpu_drain</c>.</summary>
@@ -25,6 +25,12 @@ internal enum TraceEventKind : byte
 
     /// <summary><c>mm_page_free</c>.</summary>
     PageFree,
+
+    /// <summary>A program's <c>realloc</c> takes an object: the half that frees. <see cref="ReallocEnd"/> of the same thread follows.</summary>
+    ReallocBegin,
+
+    /// <summary>It gives one of another size, at the same address or elsewhere.</summary>
+    ReallocEnd,
 }
 
 /// <summary>One event, as far as a replay needs it. Spans point into the line that it was parsed from.</summary>
@@ -32,7 +38,7 @@ internal ref struct TraceEvent
 {
     public TraceEventKind Kind;
 
-    /// <summary>CPU that the event happened on; 0 where the line does not say.</summary>
+    /// <summary>CPU that the event happened on, 0 where the line does not say; of a program, the thread.</summary>
     public int Cpu;
 
     /// <summary>Address of the object as printed, hashed or not: an identity, nothing more.</summary>
@@ -43,6 +49,15 @@ internal ref struct TraceEvent
 
     /// <summary>Bytes that the caller asked for.</summary>
     public int SizeBytes;
+
+    /// <summary>True where that were more than <see cref="SizeBytes"/> can say.</summary>
+    public bool IsTooLarge;
+
+    /// <summary>True where the caller asked for zeros.</summary>
+    public bool IsZeroed;
+
+    /// <summary>Binary logarithm of the alignment that the caller asked for; 0 for whatever is usual.</summary>
+    public byte AlignmentShift;
 
     /// <summary>Name of the cache; empty where the kernel does not print one.</summary>
     public ReadOnlySpan<byte> CacheName;
@@ -62,6 +77,9 @@ internal ref struct TraceEvent
     /// <summary>True where a number runs up to the end of the line, so that a cut line may have shortened it.</summary>
     public bool EndsInNumber;
 }
+
+/// <summary>Takes the events of a trace in their order.</summary>
+internal delegate void TraceEventSink(in TraceEvent added);
 
 /// <summary>What a line of a trace is.</summary>
 internal enum TraceLine

@@ -22,6 +22,18 @@ internal enum ReplayAction : byte
 
     /// <summary>Free pages.</summary>
     FreePages,
+
+    /// <summary>Allocate <c>SizeBytes</c> that read as zero.</summary>
+    AllocZeroed,
+
+    /// <summary>Allocate <c>SizeBytes</c> at a multiple of 2^<c>Order</c>.</summary>
+    AllocAligned,
+
+    /// <summary>Take an object that the next step gives another size.</summary>
+    ReallocFrom,
+
+    /// <summary>Give the object of the step before <c>SizeBytes</c>: from here on it has this number.</summary>
+    ReallocTo,
 }
 
 /// <summary>
@@ -31,7 +43,7 @@ internal enum ReplayAction : byte
 /// <param name="Object">Number of the allocation, from 0, in file order.</param>
 /// <param name="SizeBytes">Bytes that the replay may write: what was asked for, or the size of the pages.</param>
 /// <param name="Cache">Index of the cache, or -1.</param>
-/// <param name="Order">Order of the pages.</param>
+/// <param name="Order">Order of the pages; of an object, binary logarithm of the alignment that was asked for.</param>
 /// <param name="Mobility">Mobility of the pages.</param>
 /// <param name="Action">What to do.</param>
 internal readonly record struct ReplayStep(int Object, int SizeBytes, short Cache, byte Order, KmemMobility Mobility, ReplayAction Action);
@@ -54,7 +66,8 @@ internal sealed class PlannedCache
 /// <param name="SizeBytes">Bytes asked for, or of the pages.</param>
 /// <param name="Cache">Index of its cache, or -1.</param>
 /// <param name="IsPages">True for pages.</param>
-internal readonly record struct LivingObject(int Object, int SizeBytes, short Cache, bool IsPages);
+/// <param name="AlignmentShift">Binary logarithm of the alignment that was asked for.</param>
+internal readonly record struct LivingObject(int Object, int SizeBytes, short Cache, bool IsPages, byte AlignmentShift = 0);
 
 /// <summary>
 /// A trace made ready for replay: for each thread the steps of its CPUs in file order, and what the trace itself says
@@ -77,10 +90,10 @@ internal sealed class TracePlan
     /// <summary>What the trace leaves allocated.</summary>
     public required IReadOnlyList<LivingObject> Living { get; init; }
 
-    /// <summary>CPUs that events happened on.</summary>
+    /// <summary>CPUs that events happened on; of a program, threads.</summary>
     public required int Cpus { get; init; }
 
-    /// <summary>Allocations of objects.</summary>
+    /// <summary>Allocations of objects. A realloc is one, and a free.</summary>
     public required long Allocs { get; init; }
 
     /// <summary>Frees of objects that the trace allocated.</summary>
@@ -92,8 +105,20 @@ internal sealed class TracePlan
     /// <summary>Frees of objects that the trace did not allocate, or of the null pointer.</summary>
     public required long UnmatchedFrees { get; init; }
 
-    /// <summary>Allocations, of objects and pages, that failed in the kernel.</summary>
+    /// <summary>Allocations, of objects and pages, that failed when they were recorded.</summary>
     public required long NullAllocs { get; init; }
+
+    /// <summary>Allocations that are larger than a replay can have (2 GiB); they and their frees are left out.</summary>
+    public required long OversizedAllocs { get; init; }
+
+    /// <summary>Of <see cref="Allocs"/>: by a realloc.</summary>
+    public required long Reallocs { get; init; }
+
+    /// <summary>Of <see cref="Allocs"/>: of zeros.</summary>
+    public required long ZeroedAllocs { get; init; }
+
+    /// <summary>Of <see cref="Allocs"/>: with an alignment.</summary>
+    public required long AlignedAllocs { get; init; }
 
     /// <summary>Objects at the end.</summary>
     public required long LiveObjects { get; init; }

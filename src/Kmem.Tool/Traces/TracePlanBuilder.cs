@@ -16,6 +16,10 @@ internal sealed class TracePlanBuilder
 {
     private const int PageShift = 12;
 
+    // What every object is aligned to, and the largest that a heap takes.
+    private const int UsualAlignmentShift = 3;
+    private const int AlignmentShiftMax = 30;
+
     // A cache's name may have 63 bytes; this leaves room for what makes it unique.
     private const int NameBytes = 52;
 
@@ -24,6 +28,12 @@ internal sealed class TracePlanBuilder
     private readonly HashSet<int> _cpus = [];
     private readonly Dictionary<ulong, LivingObject> _objects = [];
     private readonly Dictionary<ulong, LivingObject> _blocks = [];
+
+    // Objects that a realloc of a thread has taken and not given back yet.
+    private readonly Dictionary<int, LivingObject> _inRealloc = [];
+
+    // Addresses of what is too large.
+    private readonly HashSet<ulong> _oversized = [];
     private readonly List<PlannedCache> _caches = [];
     private readonly HashSet<string> _cacheNames = [];
 
@@ -37,6 +47,10 @@ internal sealed class TracePlanBuilder
     private long _implicitFrees;
     private long _unmatchedFrees;
     private long _nullAllocs;
+    private long _oversizedAllocs;
+    private long _reallocs;
+    private long _zeroedAllocs;
+    private long _alignedAllocs;
     private long _requestedBytes;
     private long _peakRequestedBytes;
     private long _pageAllocs;
@@ -72,6 +86,12 @@ internal sealed class TracePlanBuilder
             case TraceEventKind.SizedFree or TraceEventKind.CacheFree:
                 AddFree(added, steps);
                 break;
+            case TraceEventKind.ReallocBegin:
+                BeginRealloc(added);
+                break;
+            case TraceEventKind.ReallocEnd:
+                EndRealloc(added, steps);
+                break;
             case TraceEventKind.PageAlloc when !_skipPages:
                 AddPageAlloc(added, steps);
                 break;
@@ -105,6 +125,10 @@ internal sealed class TracePlanBuilder
             ImplicitFrees = _implicitFrees,
             UnmatchedFrees = _unmatchedFrees,
             NullAllocs = _nullAllocs,
+            OversizedAllocs = _oversizedAllocs,
+            Reallocs = _reallocs,
+            ZeroedAllocs = _zeroedAllocs,
+            AlignedAllocs = _alignedAllocs,
             LiveObjects = _objects.Count,
             RequestedBytes = _requestedBytes,
             PeakRequestedBytes = _peakRequestedBytes,
@@ -124,6 +148,28 @@ internal sealed class TracePlanBuilder
             return;
         }
 
+        if (added.IsTooLarge)
+        {
+            _oversizedAllocs++;
+            _oversized.Add(added.Pointer);
+            return;
+        }
+
+        short cache = added.Kind == TraceEventKind.CacheAlloc ? FindCache(added.CacheName, added.SizeBytes) : (short)-1;
+        byte alignment = added.AlignmentShift > UsualAlignmentShift ? Math.Min(added.AlignmentShift, (byte)AlignmentShiftMax) : (byte)0;
+        ReplayAction action = cache >= 0 ? ReplayAction.AllocFromCache
+            : alignment > 0 ? ReplayAction.AllocAligned
+            : added.IsZeroed ? ReplayAction.AllocZeroed
+            : ReplayAction.AllocSized;
+        _alignedAllocs += action == ReplayAction.AllocAligned ? 1 : 0;
+        _zeroedAllocs += action == ReplayAction.AllocZeroed ? 1 : 0;
+        LivingObject made = AddObject(added, cache, alignment, steps);
+        steps.Add(new ReplayStep(made.Object, made.SizeBytes, cache, alignment, default, action));
+    }
+
+    /// <summary>Gives an object its number and its address, freeing what was there before.</summary>
+    private LivingObject AddObject(in TraceEvent added, short cache, byte alignment, List<ReplayStep> steps)
+    {
         _allocs++;
         ref LivingObject slot = ref CollectionsMarshal.GetValueRefOrAddDefault(_objects, added.Pointer, out bool taken);
         if (taken)
@@ -132,18 +178,54 @@ internal sealed class TracePlanBuilder
             AddObjectFree(slot, steps, sized: true);
         }
 
-        short cache = added.Kind == TraceEventKind.CacheAlloc ? FindCache(added.CacheName, added.SizeBytes) : (short)-1;
-        slot = new LivingObject(NextObject(), added.SizeBytes, cache, IsPages: false);
-        steps.Add(new ReplayStep(slot.Object, slot.SizeBytes, cache, 0, default, cache >= 0 ? ReplayAction.AllocFromCache : ReplayAction.AllocSized));
+        slot = new LivingObject(NextObject(), added.SizeBytes, cache, IsPages: false, alignment);
         _requestedBytes += added.SizeBytes;
         _peakRequestedBytes = Math.Max(_peakRequestedBytes, _requestedBytes);
+        return slot;
+    }
+
+    /// <summary>From here on the address may be handed out again. The object itself lives until the replay's own realloc.</summary>
+    private void BeginRealloc(in TraceEvent added)
+    {
+        if (_objects.Remove(added.Pointer, out LivingObject taken))
+        {
+            _inRealloc.Add(added.Cpu, taken);
+        }
+        else if (!_oversized.Remove(added.Pointer))
+        {
+            _unmatchedFrees++;
+        }
+    }
+
+    /// <summary>A realloc of an object that is not known is an allocation, and one to a size that is too large is a free.</summary>
+    private void EndRealloc(in TraceEvent added, List<ReplayStep> steps)
+    {
+        if (!_inRealloc.Remove(added.Cpu, out LivingObject old))
+        {
+            AddAlloc(added, steps);
+            return;
+        }
+
+        _frees++;
+        if (added.IsTooLarge)
+        {
+            AddObjectFree(old, steps, sized: true);
+            AddAlloc(added, steps);
+            return;
+        }
+
+        _reallocs++;
+        _requestedBytes -= old.SizeBytes;
+        LivingObject made = AddObject(added, -1, 0, steps);
+        steps.Add(new ReplayStep(old.Object, old.SizeBytes, old.Cache, old.AlignmentShift, default, ReplayAction.ReallocFrom));
+        steps.Add(new ReplayStep(made.Object, made.SizeBytes, -1, 0, default, ReplayAction.ReallocTo));
     }
 
     private void AddFree(in TraceEvent added, List<ReplayStep> steps)
     {
         if (!_objects.Remove(added.Pointer, out LivingObject freed))
         {
-            _unmatchedFrees++;
+            _unmatchedFrees += _oversized.Remove(added.Pointer) ? 0 : 1;
             return;
         }
 
@@ -155,7 +237,7 @@ internal sealed class TracePlanBuilder
     private void AddObjectFree(LivingObject freed, List<ReplayStep> steps, bool sized)
     {
         bool toCache = freed.Cache >= 0 && !sized;
-        steps.Add(new ReplayStep(freed.Object, freed.SizeBytes, freed.Cache, 0, default, toCache ? ReplayAction.FreeToCache : ReplayAction.Free));
+        steps.Add(new ReplayStep(freed.Object, freed.SizeBytes, freed.Cache, freed.AlignmentShift, default, toCache ? ReplayAction.FreeToCache : ReplayAction.Free));
         _requestedBytes -= freed.SizeBytes;
     }
 

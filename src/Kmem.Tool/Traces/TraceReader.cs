@@ -1,6 +1,7 @@
 using System;
 using System.Text;
 using Kmem.Tool.Hosting;
+using Kmem.Tool.Traces.Programs;
 
 namespace Kmem.Tool.Traces;
 
@@ -16,18 +17,25 @@ internal static class TraceReader
     private const int ShownCharacters = 100;
 
     /// <summary>
-    /// Reads all of <paramref name="source"/> into <paramref name="plan"/>. Throws a <see cref="ToolException"/> where it is no
-    /// trace of <c>kmem</c> events.
+    /// Reads all of <paramref name="source"/> into <paramref name="plan"/>, be it a kernel's text or a program's trace. Throws a
+    /// <see cref="ToolException"/> where it is neither.
     /// </summary>
     public static TraceSummary Read(TraceSource source, string path, TracePlanBuilder plan)
     {
         TraceSummary summary = new();
         byte[] buffer = new byte[MaxLineBytes];
+        int start = ReadStart(source, buffer.AsSpan(0, ProgramTraceFormat.Magic.Length));
+        if (buffer.AsSpan(0, start).SequenceEqual(ProgramTraceFormat.Magic))
+        {
+            return ProgramTraceReader.Read(source, path, buffer.AsSpan(0, start), plan.Add);
+        }
+
         int filled = 0;
         int pointerDigits = 0;
         while (true)
         {
-            int read = source.Read(buffer.AsSpan(filled));
+            int read = start > 0 ? start : source.Read(buffer.AsSpan(filled));
+            start = 0;
             RejectBinary(path, buffer.AsSpan(filled, read));
             filled += read;
             ReadOnlySpan<byte> text = buffer.AsSpan(0, filled);
@@ -63,6 +71,28 @@ internal static class TraceReader
 
         RequireEvents(path, summary);
         return summary;
+    }
+
+    /// <summary>What a program's trace holds, without its events.</summary>
+    public static TraceSummary Count(TraceSource source, string path)
+    {
+        byte[] magic = new byte[ProgramTraceFormat.Magic.Length];
+        int start = ReadStart(source, magic);
+        return magic.AsSpan(0, start).SequenceEqual(ProgramTraceFormat.Magic)
+            ? ProgramTraceReader.Read(source, path, magic, sink: null)
+            : throw new ToolException($"{path}: is no trace of a program");
+    }
+
+    /// <summary>A decompressor may give a byte at a time.</summary>
+    private static int ReadStart(TraceSource source, Span<byte> start)
+    {
+        int filled = 0;
+        for (int read; filled < start.Length && (read = source.Read(start[filled..])) > 0;)
+        {
+            filled += read;
+        }
+
+        return filled;
     }
 
     private static void AddLine(ReadOnlySpan<byte> line, TraceSummary summary, TracePlanBuilder plan, ref int pointerDigits, bool isWhole)

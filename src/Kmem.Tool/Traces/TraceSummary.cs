@@ -1,4 +1,5 @@
 using System.Collections.Generic;
+using Kmem.Tool.Traces.Programs;
 
 namespace Kmem.Tool.Traces;
 
@@ -11,7 +12,10 @@ internal sealed class TraceSummary
     /// <summary>Lines, blank ones included.</summary>
     public long Lines { get; set; }
 
-    /// <summary>Well-formed events of the <c>kmem</c> group.</summary>
+    /// <summary>The program, where the trace is one of a program: then there are no lines. Null for a kernel's.</summary>
+    public ProgramTrace? Program { get; init; }
+
+    /// <summary>Well-formed events of the <c>kmem</c> group, or of the program.</summary>
     public long Events { get; set; }
 
     /// <summary>Of <see cref="Events"/>: of a kind that is not replayed.</summary>

@@ -1,4 +1,5 @@
 using System.Collections.Generic;
+using System.Globalization;
 using System.Linq;
 using Kmem.Tool.Replay;
 using Spectre.Console;
@@ -10,6 +11,8 @@ internal static class ReplayView
 {
     // Rows of the comparison with the kernel; the JSON file has all.
     private const int GrowthRows = 20;
+
+    private const int CommandColumns = 100;
 
     public static void Write(IAnsiConsole console, ReplayReport report, KmemStatistics statistics)
     {
@@ -31,18 +34,38 @@ internal static class ReplayView
         console.Write(new Text(report.File, new Style(decoration: Decoration.Bold)));
         console.WriteLine();
         Tables table = Tables.CreateFacts(console);
+        if (report.Program is { } program)
+        {
+            table.Add("program", Tables.Shorten(program.CommandLine, CommandColumns));
+            table.Add("process", Process(program));
+        }
+
         table.Add("events", Events(report));
         table.Add("objects", $"{Units.Count(report.Allocs)} allocated, {Units.Count(report.Frees)} freed, {Units.Count(report.ImplicitFrees)} freed implicitly; {Units.Of(report.UnmatchedFrees, "free")} unmatched");
-        table.Add("pages", $"{Units.Of(report.PageAllocs, "block")} allocated, {Units.Count(report.PageFrees)} freed, {Units.Count(report.ImplicitPageFrees)} freed implicitly; {Units.Of(report.UnmatchedPageFrees, "free")} unmatched");
-        table.Add("live", $"{Units.Of(report.LiveObjects, "object")} with {Units.Bytes((ulong)report.RequestedBytes)} (peak {Units.Bytes((ulong)report.PeakRequestedBytes)}); {Units.Of(report.LivePages, "page")}");
+        if (report.Program is { } asked)
+        {
+            table.Add("asked for", $"{Units.Of(asked.Reallocs, "realloc")} (each an allocation and a free), {Units.Count(asked.ZeroedAllocs)} zeroed, {Units.Count(asked.AlignedAllocs)} with an alignment{Refused(report, asked)}");
+        }
+        else
+        {
+            table.Add("pages", $"{Units.Of(report.PageAllocs, "block")} allocated, {Units.Count(report.PageFrees)} freed, {Units.Count(report.ImplicitPageFrees)} freed implicitly; {Units.Of(report.UnmatchedPageFrees, "free")} unmatched");
+        }
+
+        string livePages = report.Program == null ? $"; {Units.Of(report.LivePages, "page")}" : "";
+        table.Add("live", $"{Units.Of(report.LiveObjects, "object")} with {Units.Bytes((ulong)report.RequestedBytes)} (peak {Units.Bytes((ulong)report.PeakRequestedBytes)}){livePages}");
         table.Add("checks", Checks(report));
         table.Add("time", $"{Units.Nanoseconds(report.NanosecondsPerEvent)} an event: {Units.Of(report.Operations, "allocation or free", "allocations and frees")} in {Units.Time(report.Seconds)}, with the marks that are written and checked at both ends of each object and with page faults, without reading the file ({Units.Time(report.ParseSeconds)})");
-        table.Add("heap", $"{report.FrontEnd} front end, {report.SizeClasses} size classes, {Units.Of(report.Threads, "thread")} for {Units.Of(report.Cpus, "CPU")}");
+        table.Add("heap", $"{report.FrontEnd} front end, {report.SizeClasses} size classes, {Units.Of(report.Threads, "thread")} for {Units.Of(report.Cpus, report.Program == null ? "CPU" : "thread of the program", report.Program == null ? "CPUs" : "threads of the program")}");
         table.Write(console);
     }
 
     private static string Events(ReplayReport report)
     {
+        if (report.Program is { } program)
+        {
+            return $"{Units.Count(report.Events)} of {Units.Of(program.Threads, "thread")} in {Units.Time(program.Seconds)}";
+        }
+
         string text = $"{Units.Count(report.Events)} of the kmem group";
         if (report.EventsNotReplayed > 0)
         {
@@ -55,6 +78,19 @@ internal static class ReplayView
         }
 
         return text;
+    }
+
+    private static string Process(ReportProgram program)
+    {
+        string origin = program.IsFork ? $"a fork of {program.ParentId}, whose objects it began with" : $"of {program.ParentId}";
+        string end = program.HasEnded ? "" : "; it did not come to its own end";
+        return string.Create(CultureInfo.InvariantCulture, $"{program.ProcessId}, {origin}, started {program.Started:yyyy-MM-dd HH:mm:ss} UTC{end}");
+    }
+
+    private static string Refused(ReplayReport report, ReportProgram program)
+    {
+        string failed = report.NullAllocs > 0 ? $"; {Units.Count(report.NullAllocs)} failed" : "";
+        return program.OversizedAllocs > 0 ? $"{failed}; {Units.Count(program.OversizedAllocs)} of more than 2 GiB left out" : failed;
     }
 
     private static string Checks(ReplayReport report)

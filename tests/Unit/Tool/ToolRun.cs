@@ -64,7 +64,7 @@ internal static class Traces
 {
     public static string Filesystem => Path.Join(Root, "traces", "linux-6.18-filesystem.ftrace.gz");
 
-    private static string Root
+    public static string Root
     {
         get
         {

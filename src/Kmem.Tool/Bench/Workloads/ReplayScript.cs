@@ -4,14 +4,21 @@ using Kmem.Tool.Traces;
 
 namespace Kmem.Tool.Bench.Workloads;
 
-/// <summary>An allocation, or a free where the size is 0.</summary>
+/// <summary>An allocation, or a free where the size is 0, or one of the two parts of a realloc.</summary>
 /// <param name="Slot">Where the object stands while it lives.</param>
 /// <param name="SizeBytes">Of an allocation.</param>
-/// <param name="Type">The number of its type, or -1 for an object that has only a size.</param>
-internal readonly record struct ScriptEvent(int Slot, int SizeBytes, int Type);
+/// <param name="Type">The number of its type, or <see cref="Untyped"/>; <see cref="Realloc"/> with the old size, and then the new one as of an allocation.</param>
+internal readonly record struct ScriptEvent(int Slot, int SizeBytes, int Type)
+{
+    /// <summary>An object that has only a size.</summary>
+    public const int Untyped = -1;
+
+    /// <summary>An object is to have the size of the next event.</summary>
+    public const int Realloc = -2;
+}
 
 /// <summary>
-/// The slab events of a trace, ready for any allocator: every object is freed in the end, and knows its type when it is. Slots are
+/// The slab events of a kernel's trace, or the events of a program's, ready for any allocator: every object is freed in the end, and knows its type when it is. Slots are
 /// used again as soon as they are free, so that the table of live objects costs little beside them.
 /// </summary>
 internal sealed class ReplayScript
@@ -58,15 +65,23 @@ internal sealed class ReplayScript
             TypeSizes[type] = Math.Max(SizeBytesMin, plan.Caches[type].ObjectSizeBytes);
         }
 
+        int taken = 0;
         foreach (ReplayStep step in plan.Threads[0])
         {
-            if (step.Action is ReplayAction.AllocSized or ReplayAction.AllocFromCache)
+            switch (step.Action)
             {
-                AddAlloc(step);
-            }
-            else
-            {
-                AddFree(step.Object);
+                case ReplayAction.AllocSized or ReplayAction.AllocFromCache or ReplayAction.AllocZeroed or ReplayAction.AllocAligned:
+                    AddAlloc(step);
+                    break;
+                case ReplayAction.ReallocFrom:
+                    taken = step.Object;
+                    break;
+                case ReplayAction.ReallocTo:
+                    AddRealloc(taken, step);
+                    break;
+                default:
+                    AddFree(step.Object);
+                    break;
             }
         }
 
@@ -94,6 +109,18 @@ internal sealed class ReplayScript
         _living.Add(step.Object, (slot, size, step.Cache));
         _events.Add(new ScriptEvent(slot, size, step.Cache));
         _bytes += size;
+        PeakBytes = Math.Max(PeakBytes, _bytes);
+    }
+
+    /// <summary>Two events for one, as an allocation and a free are.</summary>
+    private void AddRealloc(int taken, in ReplayStep step)
+    {
+        _ = _living.Remove(taken, out (int Slot, int SizeBytes, int Type) old);
+        int size = Math.Max(SizeBytesMin, step.SizeBytes);
+        _living.Add(step.Object, old with { SizeBytes = size });
+        _events.Add(new ScriptEvent(old.Slot, old.SizeBytes, ScriptEvent.Realloc));
+        _events.Add(new ScriptEvent(old.Slot, size, ScriptEvent.Untyped));
+        _bytes += size - old.SizeBytes;
         PeakBytes = Math.Max(PeakBytes, _bytes);
     }
 

@@ -5,8 +5,8 @@ using Kmem.Tool.Hosting;
 namespace Kmem.Tool.Bench.Workloads;
 
 /// <summary>
-/// What a kernel asked its slab allocator for: sizes, lives and bursts as they were. Caches of the kernel are types, and a size is a size; what the
-/// trace leaves allocated is freed at the end of each round.
+/// What a kernel asked its slab allocator for, or a program its malloc: sizes, lives and bursts as they were. Caches of the kernel are types, and a size is
+/// a size; what the trace leaves allocated is freed at the end of each round. That a program wanted zeros or an alignment is left out.
 /// </summary>
 internal sealed class ReplayWorkload : Workload
 {
@@ -15,7 +15,7 @@ internal sealed class ReplayWorkload : Workload
 
     public override string Name => "replay";
 
-    public override string Summary => "Replays the slab events of a Linux kernel trace in one thread: kmalloc by size, named caches as types.";
+    public override string Summary => "Replays a recorded program, or the slab events of a Linux kernel, in one thread: by size, named caches as types.";
 
     public override WorkloadThreads Threads => WorkloadThreads.Fixed;
 
@@ -51,9 +51,20 @@ internal sealed class ReplayWorkload : Workload
         public override ulong Round()
         {
             ulong hash = 0;
-            foreach (ScriptEvent each in _script.Events)
+            ScriptEvent[] events = _script.Events;
+            for (int index = 0; index < events.Length; index++)
             {
+                ScriptEvent each = events[index];
                 ref TBlock slot = ref _slots[each.Slot];
+                if (each.Type == ScriptEvent.Realloc)
+                {
+                    hash += slot.Read();
+                    ScriptEvent next = events[++index];
+                    slot = TAllocator.Realloc(slot, each.SizeBytes, next.SizeBytes);
+                    slot.Write((ulong)next.SizeBytes);
+                    continue;
+                }
+
                 if (each.SizeBytes != 0)
                 {
                     slot = each.Type < 0 ? TAllocator.Alloc(each.SizeBytes) : TAllocator.AllocTyped(each.Type, each.SizeBytes);

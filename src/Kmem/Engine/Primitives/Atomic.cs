@@ -21,6 +21,8 @@ internal static unsafe class Atomic
 
     public static nuint Load(nuint* location) => Volatile.Read(ref *location);
 
+    public static void Store(byte* location, byte value) => Volatile.Write(ref *location, value);
+
     public static void Store(int* location, int value) => Volatile.Write(ref *location, value);
 
     public static void Store(uint* location, uint value) => Volatile.Write(ref *location, value);
