@@ -115,7 +115,7 @@ internal static unsafe class CacheCalls
         void* memory = Cache.AllocateSlow(cache);
         if (memory == null)
         {
-            SizedHeap.ReclaimUnused(heap);
+            Maintenance.Reclaim(heap);
             memory = Cache.Allocate(cache);
         }
 

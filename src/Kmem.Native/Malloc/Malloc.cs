@@ -71,7 +71,7 @@ internal static unsafe class Malloc
             Page* page = Zone.PageOf(&heap->Zone, pointer);
             bool isRight = sizeBytes - 1 < SizeClasses.DefaultLargest
                 ? page != null && page->CacheIndex == heap->ClassTable[(sizeBytes + 7) >> SizeClasses.GranuleShift]
-                : SizedHeap.CheckSize(heap, pointer, sizeBytes) == Misuse.None;
+                : CheckSize(heap, pointer, sizeBytes) == Misuse.None;
             if (!isRight)
             {
                 // What is wrong with the pointer itself is told first.
@@ -89,7 +89,7 @@ internal static unsafe class Malloc
     {
         if (pointer != null)
         {
-            Misuse misuse = SizedHeap.CheckSize(HeapOf(pointer, "delete"), pointer, sizeBytes);
+            Misuse misuse = CheckSize(HeapOf(pointer, "delete"), pointer, sizeBytes);
             if (misuse != Misuse.None)
             {
                 MisuseMessage.Fail("delete", pointer, misuse);
@@ -97,6 +97,13 @@ internal static unsafe class Malloc
 
             Free(pointer, front);
         }
+    }
+
+    /// <summary>0 bytes may have got 1: with an alignment, or when there was no memory for an address without bytes.</summary>
+    private static Misuse CheckSize(SizedHeap* heap, void* pointer, nuint sizeBytes)
+    {
+        Misuse misuse = SizedHeap.CheckSize(heap, pointer, sizeBytes);
+        return misuse == Misuse.WrongSize && sizeBytes == 0 ? SizedHeap.CheckSize(heap, pointer, 1) : misuse;
     }
 
     [RuntimeExport("face_calloc")]
@@ -166,7 +173,7 @@ internal static unsafe class Malloc
         void* memory = TryAllocateAligned(heap, alignmentBytes, sizeBytes);
         if (memory == null && sizeBytes <= SizedHeap.SizeBytesMax)
         {
-            SizedHeap.ReclaimUnused(heap);
+            Maintenance.Reclaim(heap);
             memory = TryAllocateAligned(heap, alignmentBytes, sizeBytes);
         }
 
@@ -201,7 +208,7 @@ internal static unsafe class Malloc
     public static int Trim()
     {
         SizedHeap* heap = ProcessHeap.Existing;
-        return heap != null && SizedHeap.Trim(heap) != 0 ? 1 : 0;
+        return heap != null && Maintenance.Trim(heap) != 0 ? 1 : 0;
     }
 
     // ------------------------------------------------------------------ slow rungs
@@ -219,7 +226,7 @@ internal static unsafe class Malloc
         if (memory == null)
         {
             // What magazines and empty slabs hold may serve this request.
-            SizedHeap.ReclaimUnused(heap);
+            Maintenance.Reclaim(heap);
             memory = SizedHeap.Allocate(heap, sizeBytes == 0 ? 1 : sizeBytes);
         }
 
@@ -314,7 +321,7 @@ internal static unsafe class Malloc
         void* moved = SizedHeap.Reallocate(heap, pointer, sizeBytes, out Misuse misuse);
         if (moved == null && misuse == Misuse.None && sizeBytes <= SizedHeap.SizeBytesMax)
         {
-            SizedHeap.ReclaimUnused(heap);
+            Maintenance.Reclaim(heap);
             moved = SizedHeap.Reallocate(heap, pointer, sizeBytes, out misuse);
         }
 
