@@ -139,7 +139,10 @@ internal static unsafe class Malloc
             return null;
         }
 
-        return ReallocateLive(pointer, sizeBytes, front);
+        bool hasLeft = ProcessHeap.LeaveFork();
+        void* moved = ReallocateLive(pointer, sizeBytes, front);
+        ProcessHeap.ReturnToFork(hasLeft);
+        return moved;
     }
 
     [RuntimeExport("face_reallocarray")]
@@ -169,6 +172,7 @@ internal static unsafe class Malloc
             return null;
         }
 
+        bool hasLeft = ProcessHeap.LeaveFork();
         sizeBytes = sizeBytes == 0 ? 1 : sizeBytes;
         void* memory = TryAllocateAligned(heap, alignmentBytes, sizeBytes);
         if (memory == null && sizeBytes <= SizedHeap.SizeBytesMax)
@@ -183,6 +187,7 @@ internal static unsafe class Malloc
         }
 
         Maintenance.Tick(heap);
+        ProcessHeap.ReturnToFork(hasLeft);
         return memory;
     }
 
@@ -222,6 +227,7 @@ internal static unsafe class Malloc
             return OutOfMemory();
         }
 
+        bool hasLeft = ProcessHeap.LeaveFork();
         void* memory = sizeBytes == 0 ? AllocateEmpty() : SizedHeap.AllocateSlow(heap, sizeBytes);
         if (memory == null)
         {
@@ -231,6 +237,7 @@ internal static unsafe class Malloc
         }
 
         Maintenance.Tick(heap);
+        ProcessHeap.ReturnToFork(hasLeft);
         if (memory == null)
         {
             return OutOfMemory();
@@ -253,6 +260,7 @@ internal static unsafe class Malloc
         }
 
         SizedHeap* heap = HeapOf(pointer, "free");
+        bool hasLeft = ProcessHeap.LeaveFork();
         Page* page = Zone.PageOf(&heap->Zone, pointer);
         if (page != null && FreedMark.IsFor(page) && Slab.IsObject(page, (nuint)pointer))
         {
@@ -261,6 +269,7 @@ internal static unsafe class Malloc
         }
 
         FreeMarkedSlow(pointer);
+        ProcessHeap.ReturnToFork(hasLeft);
     }
 
     /// <summary>The lower rungs, after the mark, if any, was put.</summary>
@@ -268,6 +277,7 @@ internal static unsafe class Malloc
     private static void FreeMarkedSlow(void* pointer)
     {
         int errno = Libc.Errno;
+        bool hasLeft = ProcessHeap.LeaveFork();
         SizedHeap* heap = ProcessHeap.Existing;
         Misuse misuse = SizedHeap.Free(heap, pointer);
         if (misuse != Misuse.None)
@@ -277,6 +287,7 @@ internal static unsafe class Malloc
 
         Maintenance.Tick(heap);
         MisuseMessage.FailIfFreedTwice(heap);
+        ProcessHeap.ReturnToFork(hasLeft);
         Libc.Errno = errno;
     }
 

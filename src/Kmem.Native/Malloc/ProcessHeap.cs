@@ -126,21 +126,74 @@ internal static unsafe class ProcessHeap
 
     // A child has one thread, the one that forked. What other threads had in hand must be whole in its copy of the memory, so the thread that
     // forks takes every lock before, and both processes give them back. The fronts of the threads that are no more are left to new ones.
+    //
+    // A library that has registered handlers before the heap was made, as a constructor may, has its own run between these, in the thread that holds every
+    // lock. If one allocates and comes to a slow rung, that gives the locks back for as long as it works; in the child for good.
+
+    /// <summary>The thread that holds every lock, and its process. Guarded by the locks.</summary>
+    private static NativeThread* s_forking;
+
+    private static int s_forkingProcess;
+
+    /// <summary>Before a slow rung, in any thread. True: after it <see cref="ReturnToFork"/> takes the locks again.</summary>
+    public static bool LeaveFork() => s_forking != null && LeaveForkSlow();
+
+    public static void ReturnToFork(bool hasLeft)
+    {
+        if (hasLeft)
+        {
+            BeforeFork();
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static bool LeaveForkSlow()
+    {
+        if (s_forking != NativeThread.Current())
+        {
+            return false;
+        }
+
+        if (getpid() != s_forkingProcess)
+        {
+            AfterForkInChild();
+            return false;
+        }
+
+        AfterForkInParent();
+        return true;
+    }
 
     [RuntimeExport("face_before_fork")]
-    private static void BeforeFork() => SizedHeap.EnterAll(Existing);
+    private static void BeforeFork()
+    {
+        SizedHeap.EnterAll(Existing);
+        s_forking = NativeThread.Current();
+        s_forkingProcess = getpid();
+    }
 
     [RuntimeExport("face_after_fork_in_parent")]
-    private static void AfterForkInParent() => SizedHeap.ExitAll(Existing);
+    private static void AfterForkInParent()
+    {
+        s_forking = null;
+        SizedHeap.ExitAll(Existing);
+    }
 
     [RuntimeExport("face_after_fork_in_child")]
     private static void AfterForkInChild()
     {
-        SizedHeap.ExitAll(Existing);
-        SizedHeap.ForgetOtherThreads(Existing, NativeThread.Current()->Front);
+        if (s_forking != null)
+        {
+            AfterForkInParent();
+            SizedHeap.ForgetOtherThreads(Existing, NativeThread.Current()->Front);
+        }
     }
 
-#pragma warning disable IDE1006, SYSLIB1054 // The names are those in entry.c.
+#pragma warning disable IDE1006, SYSLIB1054 // The names are libc's and those in entry.c.
+    [RuntimeImport("*", "getpid")]
+    [MethodImpl(MethodImplOptions.InternalCall)]
+    private static extern int getpid();
+
     /// <summary>Without it no thread gets a front.</summary>
     [RuntimeImport("*", "entry_watch_threads")]
     [MethodImpl(MethodImplOptions.InternalCall)]
