@@ -263,19 +263,29 @@ void kmem_cache_free(struct kmem_cache *cache, void *object) {
     face_cache_free(cache, object, self.front);
 }
 
-void *kmalloc(size_t size, gfp_t flags) { return flags & __GFP_ZERO ? face_calloc(1, size, self.front) : face_malloc(size, self.front); }
+/* With __GFP_ZERO all bytes that may be used are zero from the end of what was asked for on, so that krealloc finds them so: it does not know what was
+   asked for before. */
+static void *zeroed_from(void *memory, size_t start) {
+  size_t usable = face_usable_size(memory);
+  if (start < usable)
+    memset((char *)memory + start, 0, usable - start);
+  return memory;
+}
 
 void *kzalloc(size_t size, gfp_t flags) {
   (void)flags;
-  return face_calloc(1, size, self.front);
+  return zeroed_from(face_calloc(1, size, self.front), size);
 }
 
+void *kmalloc(size_t size, gfp_t flags) { return flags & __GFP_ZERO ? kzalloc(size, flags) : face_malloc(size, self.front); }
+
 void *krealloc(void *memory, size_t size, gfp_t flags) {
-  size_t before = flags & __GFP_ZERO ? face_usable_size(memory) : 0;
+  if (!(flags & __GFP_ZERO))
+    return face_realloc(memory, size, self.front);
+
+  size_t before = face_usable_size(memory);
   void *moved = face_realloc(memory, size, self.front);
-  if (flags & __GFP_ZERO && moved != NULL && size > before)
-    memset((char *)moved + before, 0, size - before);
-  return moved;
+  return moved == NULL ? NULL : zeroed_from(moved, size < before ? size : before);
 }
 
 void kfree(const void *memory) { face_free((void *)memory, self.front); }
@@ -300,10 +310,26 @@ void umem_cache_free(umem_cache_t *cache, void *object) { face_cache_free(cache,
 
    Where memory is out, the C++ library's own operator takes over: it asks malloc again, calls the new handler, and throws. */
 
-#define NEXT(type, name) ((type)next_or_abort(name))
+static int is_ours(void *function) {
+  Dl_info theirs, ours;
+  return dladdr(function, &theirs) != 0 && dladdr(&end_of_thread, &ours) != 0 && theirs.dli_fbase == ours.dli_fbase;
+}
 
-static void *next_or_abort(const char *name) {
+/* Null where the caller has no C++ library. One that came with a library that a C program opened for itself alone (RTLD_LOCAL) is found only from there. */
+static void *next_for(void *caller, const char *name) {
   void *next = dlsym(RTLD_NEXT, name);
+  Dl_info info;
+  void *library = next == NULL && dladdr(caller, &info) != 0 ? dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD) : NULL;
+  if (library != NULL) {
+    next = dlsym(library, name);
+    dlclose(library);
+  }
+
+  return next == NULL || is_ours(next) ? NULL : next;
+}
+
+static void *next_or_abort(void *caller, const char *name) {
+  void *next = next_for(caller, name);
   if (next == NULL) {
     static const char message[] = "kmem: operator new: out of memory\n";
     if (write(STDERR_FILENO, message, sizeof message - 1) < 0)
@@ -314,6 +340,12 @@ static void *next_or_abort(const char *name) {
   return next;
 }
 
+#define NEXT(type, name) ((type)next_or_abort(__builtin_return_address(0), name))
+
+#define NEXT_NOTHROW(type, name, ...)                                        \
+  __typeof__(type) next = (type)next_for(__builtin_return_address(0), name); \
+  return next == NULL ? NULL : next(__VA_ARGS__)
+
 #define DEFINE_NEW(name)                                              \
   void *name(size_t size) {                                           \
     void *memory = face_malloc(size, self.front);                     \
@@ -323,7 +355,9 @@ static void *next_or_abort(const char *name) {
 #define DEFINE_NEW_NOTHROW(name)                                                                     \
   void *name(size_t size, const void *nothrow) {                                                     \
     void *memory = face_malloc(size, self.front);                                                    \
-    return LIKELY(memory) ? memory : NEXT(void *(*)(size_t, const void *), #name)(size, nothrow);    \
+    if (LIKELY(memory))                                                                              \
+      return memory;                                                                                 \
+    NEXT_NOTHROW(void *(*)(size_t, const void *), #name, size, nothrow);                             \
   }
 
 #define DEFINE_NEW_ALIGNED(name)                                                                     \
@@ -334,8 +368,10 @@ static void *next_or_abort(const char *name) {
 
 #define DEFINE_NEW_ALIGNED_NOTHROW(name)                                                             \
   void *name(size_t size, size_t alignment, const void *nothrow) {                                   \
-    void *memory = face_aligned(alignment, size, self.front);                                                    \
-    return LIKELY(memory) ? memory : NEXT(void *(*)(size_t, size_t, const void *), #name)(size, alignment, nothrow); \
+    void *memory = face_aligned(alignment, size, self.front);                                        \
+    if (LIKELY(memory))                                                                              \
+      return memory;                                                                                 \
+    NEXT_NOTHROW(void *(*)(size_t, size_t, const void *), #name, size, alignment, nothrow);          \
   }
 
 DEFINE_NEW(_Znwm)

@@ -65,12 +65,15 @@ internal static unsafe class Face
     /// <summary>Restarts every sequence that runs in this process on any CPU.</summary>
     public static void BarrierForRestartableSequences()
     {
-        // A child of a fork may have to register again.
-        if (!MembarrierCommand(MembarrierPrivateExpeditedRseq) && !RegisterBarrier())
+        if (!HasBarrier)
         {
             Fail("membarrier(PRIVATE_EXPEDITED_RSEQ) succeeded at registration", nameof(Face), 0);
         }
     }
+
+    /// <summary>Makes a barrier. False: the program has forbidden itself the call since registration.</summary>
+    /// <remarks>A child of a fork may have to register again.</remarks>
+    internal static bool HasBarrier => MembarrierCommand(MembarrierPrivateExpeditedRseq) || RegisterBarrier();
 
     /// <summary>Once a process, before the first barrier.</summary>
     internal static bool RegisterBarrier() =>

@@ -112,14 +112,16 @@ internal static unsafe class CacheCalls
     private static void* AllocateSlow(Cache* cache)
     {
         SizedHeap* heap = ProcessHeap.Existing;
+        bool hasLeft = ProcessHeap.LeaveFork();
         void* memory = Cache.AllocateSlow(cache);
         if (memory == null)
         {
-            SizedHeap.ReclaimUnused(heap);
+            Maintenance.Reclaim(heap);
             memory = Cache.Allocate(cache);
         }
 
         Maintenance.Tick(heap);
+        ProcessHeap.ReturnToFork(hasLeft);
         return memory;
     }
 
@@ -127,6 +129,7 @@ internal static unsafe class CacheCalls
     private static void FreeSlow(Cache* cache, void* memory)
     {
         int errno = Libc.Errno;
+        bool hasLeft = ProcessHeap.LeaveFork();
         SizedHeap* heap = ProcessHeap.Existing;
         Misuse misuse = SizedHeap.FreeToCache(heap, cache, memory);
         if (misuse != Misuse.None)
@@ -136,6 +139,7 @@ internal static unsafe class CacheCalls
 
         Maintenance.Tick(heap);
         MisuseMessage.FailIfFreedTwice(heap);
+        ProcessHeap.ReturnToFork(hasLeft);
         Libc.Errno = errno;
     }
 

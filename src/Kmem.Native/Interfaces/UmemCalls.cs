@@ -186,7 +186,7 @@ internal static unsafe class UmemCalls
             }
         }
 
-        _ = SizedHeap.Trim(heap);
+        _ = Maintenance.Trim(heap);
     }
 
     /// <summary>What the program wants done when memory is out and the call must not fail: to try again, or to end.</summary>

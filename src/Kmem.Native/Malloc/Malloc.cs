@@ -71,7 +71,7 @@ internal static unsafe class Malloc
             Page* page = Zone.PageOf(&heap->Zone, pointer);
             bool isRight = sizeBytes - 1 < SizeClasses.DefaultLargest
                 ? page != null && page->CacheIndex == heap->ClassTable[(sizeBytes + 7) >> SizeClasses.GranuleShift]
-                : SizedHeap.CheckSize(heap, pointer, sizeBytes) == Misuse.None;
+                : CheckSize(heap, pointer, sizeBytes) == Misuse.None;
             if (!isRight)
             {
                 // What is wrong with the pointer itself is told first.
@@ -89,7 +89,7 @@ internal static unsafe class Malloc
     {
         if (pointer != null)
         {
-            Misuse misuse = SizedHeap.CheckSize(HeapOf(pointer, "delete"), pointer, sizeBytes);
+            Misuse misuse = CheckSize(HeapOf(pointer, "delete"), pointer, sizeBytes);
             if (misuse != Misuse.None)
             {
                 MisuseMessage.Fail("delete", pointer, misuse);
@@ -97,6 +97,13 @@ internal static unsafe class Malloc
 
             Free(pointer, front);
         }
+    }
+
+    /// <summary>0 bytes may have got 1: with an alignment, or when there was no memory for an address without bytes.</summary>
+    private static Misuse CheckSize(SizedHeap* heap, void* pointer, nuint sizeBytes)
+    {
+        Misuse misuse = SizedHeap.CheckSize(heap, pointer, sizeBytes);
+        return misuse == Misuse.WrongSize && sizeBytes == 0 ? SizedHeap.CheckSize(heap, pointer, 1) : misuse;
     }
 
     [RuntimeExport("face_calloc")]
@@ -132,7 +139,10 @@ internal static unsafe class Malloc
             return null;
         }
 
-        return TraceRecorder.IsOn ? ReallocateTraced(pointer, sizeBytes, front) : ReallocateLive(pointer, sizeBytes, front);
+        bool hasLeft = ProcessHeap.LeaveFork();
+        void* moved = TraceRecorder.IsOn ? ReallocateTraced(pointer, sizeBytes, front) : ReallocateLive(pointer, sizeBytes, front);
+        ProcessHeap.ReturnToFork(hasLeft);
+        return moved;
     }
 
     [RuntimeExport("face_reallocarray")]
@@ -163,11 +173,12 @@ internal static unsafe class Malloc
             return null;
         }
 
+        bool hasLeft = ProcessHeap.LeaveFork();
         sizeBytes = sizeBytes == 0 ? 1 : sizeBytes;
         void* memory = TryAllocateAligned(heap, alignmentBytes, sizeBytes);
         if (memory == null && sizeBytes <= SizedHeap.SizeBytesMax)
         {
-            SizedHeap.ReclaimUnused(heap);
+            Maintenance.Reclaim(heap);
             memory = TryAllocateAligned(heap, alignmentBytes, sizeBytes);
         }
 
@@ -178,6 +189,7 @@ internal static unsafe class Malloc
 
         NoteAllocated(memory, sizeBytes, alignmentBytes, zeroed: false);
         Maintenance.Tick(heap);
+        ProcessHeap.ReturnToFork(hasLeft);
         return memory;
     }
 
@@ -203,7 +215,7 @@ internal static unsafe class Malloc
     public static int Trim()
     {
         SizedHeap* heap = ProcessHeap.Existing;
-        return heap != null && SizedHeap.Trim(heap) != 0 ? 1 : 0;
+        return heap != null && Maintenance.Trim(heap) != 0 ? 1 : 0;
     }
 
     // ------------------------------------------------------------------ slow rungs
@@ -218,16 +230,18 @@ internal static unsafe class Malloc
             return OutOfMemory();
         }
 
+        bool hasLeft = ProcessHeap.LeaveFork();
         void* memory = sizeBytes == 0 ? AllocateEmpty() : SizedHeap.AllocateSlow(heap, sizeBytes);
         if (memory == null)
         {
             // What magazines and empty slabs hold may serve this request.
-            SizedHeap.ReclaimUnused(heap);
+            Maintenance.Reclaim(heap);
             memory = SizedHeap.Allocate(heap, sizeBytes == 0 ? 1 : sizeBytes);
         }
 
         NoteAllocated(memory, sizeBytes, 0, zeroed);
         Maintenance.Tick(heap);
+        ProcessHeap.ReturnToFork(hasLeft);
         if (memory == null)
         {
             return OutOfMemory();
@@ -250,6 +264,7 @@ internal static unsafe class Malloc
         }
 
         SizedHeap* heap = HeapOf(pointer, "free");
+        bool hasLeft = ProcessHeap.LeaveFork();
         Page* page = Zone.PageOf(&heap->Zone, pointer);
         if (page != null && FreedMark.IsFor(page) && Slab.IsObject(page, (nuint)pointer))
         {
@@ -263,6 +278,7 @@ internal static unsafe class Malloc
         }
 
         FreeMarkedSlow(pointer);
+        ProcessHeap.ReturnToFork(hasLeft);
     }
 
     /// <summary>The lower rungs, after the mark, if any, was put.</summary>
@@ -270,6 +286,7 @@ internal static unsafe class Malloc
     private static void FreeMarkedSlow(void* pointer)
     {
         int errno = Libc.Errno;
+        bool hasLeft = ProcessHeap.LeaveFork();
         SizedHeap* heap = ProcessHeap.Existing;
         Misuse misuse = SizedHeap.Free(heap, pointer);
         if (misuse != Misuse.None)
@@ -279,6 +296,7 @@ internal static unsafe class Malloc
 
         Maintenance.Tick(heap);
         MisuseMessage.FailIfFreedTwice(heap);
+        ProcessHeap.ReturnToFork(hasLeft);
         Libc.Errno = errno;
     }
 
@@ -323,7 +341,7 @@ internal static unsafe class Malloc
         void* moved = SizedHeap.Reallocate(heap, pointer, sizeBytes, out Misuse misuse);
         if (moved == null && misuse == Misuse.None && sizeBytes <= SizedHeap.SizeBytesMax)
         {
-            SizedHeap.ReclaimUnused(heap);
+            Maintenance.Reclaim(heap);
             moved = SizedHeap.Reallocate(heap, pointer, sizeBytes, out misuse);
         }
 

@@ -135,41 +135,97 @@ internal static unsafe class ProcessHeap
     //
     // A process with one thread takes none: what it has in hand itself, where a signal handler forks in the middle of an allocation, it goes on
     // with in both processes.
+    //
+    // A library that has registered handlers before the heap was made, as a constructor may, has its own run between these, in the thread that holds every
+    // lock. If one allocates and comes to a slow rung, that gives the locks back for as long as it works; in the child for good.
 
-    private static bool s_hasEnteredAll;
+    /// <summary>The thread that holds every lock, and its process. Guarded by the locks.</summary>
+    private static NativeThread* s_forking;
+
+    private static int s_forkingProcess;
+
+    /// <summary>Before a slow rung, in any thread. True: after it <see cref="ReturnToFork"/> takes the locks again.</summary>
+    public static bool LeaveFork() => s_forking != null && LeaveForkSlow();
+
+    public static void ReturnToFork(bool hasLeft)
+    {
+        if (hasLeft)
+        {
+            EnterAll();
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static bool LeaveForkSlow()
+    {
+        if (s_forking != NativeThread.Current())
+        {
+            return false;
+        }
+
+        if (getpid() != s_forkingProcess)
+        {
+            ExitAllInChild();
+            return false;
+        }
+
+        ExitAll();
+        return true;
+    }
 
     [RuntimeExport("face_before_fork")]
     private static void BeforeFork()
     {
-        s_hasEnteredAll = entry_is_single_threaded() == 0;
-        if (s_hasEnteredAll)
+        if (entry_is_single_threaded() == 0)
         {
-            SizedHeap.EnterAll(Existing);
+            EnterAll();
         }
     }
 
     [RuntimeExport("face_after_fork_in_parent")]
     private static void AfterForkInParent()
     {
-        if (s_hasEnteredAll)
+        if (s_forking != null)
         {
-            SizedHeap.ExitAll(Existing);
+            ExitAll();
         }
     }
 
     [RuntimeExport("face_after_fork_in_child")]
     private static void AfterForkInChild()
     {
-        if (s_hasEnteredAll)
+        if (s_forking != null)
         {
-            SizedHeap.ExitAll(Existing);
-            SizedHeap.ForgetOtherThreads(Existing, NativeThread.Current()->Front);
+            ExitAllInChild();
         }
 
         TraceRecorder.AfterForkInChild(&NativeThread.Current()->Trace);
     }
 
-#pragma warning disable IDE1006, SYSLIB1054 // The names are those in entry.c.
+    private static void EnterAll()
+    {
+        SizedHeap.EnterAll(Existing);
+        s_forking = NativeThread.Current();
+        s_forkingProcess = getpid();
+    }
+
+    private static void ExitAll()
+    {
+        s_forking = null;
+        SizedHeap.ExitAll(Existing);
+    }
+
+    private static void ExitAllInChild()
+    {
+        ExitAll();
+        SizedHeap.ForgetOtherThreads(Existing, NativeThread.Current()->Front);
+    }
+
+#pragma warning disable IDE1006, SYSLIB1054 // The names are libc's and those in entry.c.
+    [RuntimeImport("*", "getpid")]
+    [MethodImpl(MethodImplOptions.InternalCall)]
+    private static extern int getpid();
+
     /// <summary>Without it no thread gets a front.</summary>
     [RuntimeImport("*", "entry_watch_threads")]
     [MethodImpl(MethodImplOptions.InternalCall)]

@@ -13,8 +13,17 @@ internal static unsafe class ProcessLife
     /// <summary>Beyond what programs count on to be free.</summary>
     private const int FirstOwnDescriptor = 200;
 
+    /// <summary><c>sizeof(struct stat)</c> in words, and where in it a file's device and number are.</summary>
+    private const int FileStatusWords = 18;
+
+    private const int WordOfDevice = 0;
+    private const int WordOfNumber = 1;
+
     /// <summary>Where the statistics go at the end; −1 for nowhere.</summary>
     private static int s_statistics = -1;
+
+    /// <summary>What the descriptor led to at the start: a program that closes all may have given its number to a file of its own.</summary>
+    private static FileIdentity s_identity;
 
     [RuntimeExport("face_program_starts")]
     private static void Starts()
@@ -30,6 +39,11 @@ internal static unsafe class ProcessLife
         {
             // Many programs close it on their way out.
             s_statistics = fcntl(Libc.StandardError, DuplicateCloseOnExec, FirstOwnDescriptor);
+            if (s_statistics < 0)
+            {
+                // The program may have fewer of them.
+                s_statistics = fcntl(Libc.StandardError, DuplicateCloseOnExec, Libc.StandardError + 1);
+            }
         }
         else if (where != null)
         {
@@ -42,13 +56,16 @@ internal static unsafe class ProcessLife
                 line.WriteTo(Libc.StandardError);
             }
         }
+
+        s_identity = Identify(s_statistics);
     }
 
     [RuntimeExport("face_program_ends")]
     private static void Ends()
     {
         TraceRecorder.ProgramEnds();
-        if (s_statistics >= 0)
+        FileIdentity identity = Identify(s_statistics);
+        if (s_statistics >= 0 && identity.Number != 0 && identity.Number == s_identity.Number && identity.Device == s_identity.Device)
         {
             TextLine line = default;
             line.Add("kmem: process ");
@@ -62,6 +79,19 @@ internal static unsafe class ProcessLife
         }
     }
 
+    /// <summary>All zero for a descriptor that is not open.</summary>
+    private static FileIdentity Identify(int descriptor)
+    {
+        ulong* status = stackalloc ulong[FileStatusWords];
+        return fstat(descriptor, status) != 0 ? default : new FileIdentity { Device = status[WordOfDevice], Number = status[WordOfNumber] };
+    }
+
+    private struct FileIdentity
+    {
+        public ulong Device;
+        public ulong Number;
+    }
+
 #pragma warning disable IDE1006, SYSLIB1054 // The names are libc's and those in entry.c.
     [RuntimeImport("*", "fcntl")]
     [MethodImpl(MethodImplOptions.InternalCall)]
@@ -70,6 +100,10 @@ internal static unsafe class ProcessLife
     [RuntimeImport("*", "open")]
     [MethodImpl(MethodImplOptions.InternalCall)]
     private static extern int open(byte* path, int flags, int mode);
+
+    [RuntimeImport("*", "fstat")]
+    [MethodImpl(MethodImplOptions.InternalCall)]
+    private static extern int fstat(int descriptor, ulong* status);
 
     [RuntimeImport("*", "getpid")]
     [MethodImpl(MethodImplOptions.InternalCall)]

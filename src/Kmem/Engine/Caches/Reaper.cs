@@ -22,17 +22,24 @@ internal static unsafe class Reaper
     public static void Maintain(CacheRegistry* registry)
     {
         RankedLock.Enter(&registry->ReaperLock, LockRank.Reaper);
-        ThreadFronts.Maintain(registry);
-        for (int index = Atomic.Load(&registry->Count) - 1; index >= 1; index--)
+        MaintainLocked(registry);
+        RankedLock.Exit(&registry->ReaperLock, LockRank.Reaper);
+    }
+
+    /// <summary>
+    /// The same, unless the lock is held; false then. For callers that may be in a destructor, which runs under this lock, or that hold what a destructor
+    /// in another thread waits for.
+    /// </summary>
+    public static bool TryMaintain(CacheRegistry* registry)
+    {
+        if (!RankedLock.TryEnter(&registry->ReaperLock, LockRank.Reaper))
         {
-            Cache* cache = CacheRegistry.At(registry, index);
-            if (cache->State == CacheState.Live)
-            {
-                MaintainCache(cache);
-            }
+            return false;
         }
 
+        MaintainLocked(registry);
         RankedLock.Exit(&registry->ReaperLock, LockRank.Reaper);
+        return true;
     }
 
     /// <summary>Empties everything that is not in use, all magazines included. The caches of magazines come last.</summary>
@@ -49,6 +56,20 @@ internal static unsafe class Reaper
         }
 
         RankedLock.Exit(&registry->ReaperLock, LockRank.Reaper);
+    }
+
+    private static void MaintainLocked(CacheRegistry* registry)
+    {
+        Invariant.Holds(RankedLock.IsHeld(&registry->ReaperLock));
+        ThreadFronts.Maintain(registry);
+        for (int index = Atomic.Load(&registry->Count) - 1; index >= 1; index--)
+        {
+            Cache* cache = CacheRegistry.At(registry, index);
+            if (cache->State == CacheState.Live)
+            {
+                MaintainCache(cache);
+            }
+        }
     }
 
     private static void MaintainCache(Cache* cache)

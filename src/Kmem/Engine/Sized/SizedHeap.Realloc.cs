@@ -77,6 +77,10 @@ internal unsafe partial struct SizedHeap
         return Zone.Purge(&heap->Zone, heap->Os.NowMilliseconds(heap->Os.Context), purgeDelayMilliseconds);
     }
 
+    /// <summary>The same where the caller may be in a destructor; see <see cref="Reaper.TryMaintain"/>.</summary>
+    public static nuint TryMaintain(SizedHeap* heap, long purgeDelayMilliseconds) => !Reaper.TryMaintain(&heap->Registry) ? 0
+        : Zone.Purge(&heap->Zone, heap->Os.NowMilliseconds(heap->Os.Context), purgeDelayMilliseconds);
+
     /// <summary>Empties every magazine, frees every empty slab, and gives every free page back to the OS; returns the bytes given back.</summary>
     public static nuint Trim(SizedHeap* heap)
     {

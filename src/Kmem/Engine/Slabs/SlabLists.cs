@@ -241,7 +241,8 @@ internal unsafe partial struct SlabLists
                 tablePage = Zone.AllocateBlock(lists->PageZone, 0, Mobility.Unmovable, cpu);
                 if (tablePage == null)
                 {
-                    Zone.FreeBlock(lists->PageZone, head, cpu);
+                    head->Next = 0;
+                    _ = GiveBack(lists, head, cpu);
                     return 0;
                 }
             }
