@@ -360,10 +360,13 @@ static void *next_or_abort(void *caller, const char *name) {
     NEXT_NOTHROW(void *(*)(size_t, const void *), #name, size, nothrow);                             \
   }
 
+/* The C++ library rounds the size up to the alignment, and what is near the largest number up to 0: that is for its other operators to refuse. */
 #define DEFINE_NEW_ALIGNED(name)                                                                     \
   void *name(size_t size, size_t alignment) {                                                        \
-    void *memory = face_aligned(alignment, size, self.front);                                                    \
-    return LIKELY(memory) ? memory : NEXT(void *(*)(size_t, size_t), #name)(size, alignment);        \
+    void *memory = face_aligned(alignment, size, self.front);                                        \
+    if (LIKELY(memory))                                                                              \
+      return memory;                                                                                 \
+    return size > PTRDIFF_MAX ? _Znwm(size) : NEXT(void *(*)(size_t, size_t), #name)(size, alignment); \
   }
 
 #define DEFINE_NEW_ALIGNED_NOTHROW(name)                                                             \
@@ -371,6 +374,8 @@ static void *next_or_abort(void *caller, const char *name) {
     void *memory = face_aligned(alignment, size, self.front);                                        \
     if (LIKELY(memory))                                                                              \
       return memory;                                                                                 \
+    if (size > PTRDIFF_MAX)                                                                          \
+      return _ZnwmRKSt9nothrow_t(size, nothrow);                                                     \
     NEXT_NOTHROW(void *(*)(size_t, size_t, const void *), #name, size, alignment, nothrow);          \
   }
 

@@ -13,6 +13,9 @@ namespace Kmem.Native;
 // finds it is suspicious, and looks for the object in all magazines; so what a program wrote by chance, or left from a copy of freed memory, costs a
 // search and nothing else. Objects of caches are not marked: they keep what their constructor made of them.
 //
+// An object that was never handed out has no mark. For objects of a page and more a free also looks at the bit that says whether the object is in its
+// slab: there it costs little beside the work on so much memory, and a free of the address behind the own block is a known mistake.
+//
 // Why there and so short: a load is slow that needs bytes of two stores under way, and what programs write first is the first word.
 
 /// <summary>Tells freed objects of the size classes from live ones.</summary>
@@ -32,15 +35,19 @@ internal static unsafe class FreedMark
         s_mark = (uint)(random == null ? 0x9E3779B9 : *random) | 1;
     }
 
+    /// <summary>Whether objects of this slab page are marked, and the mark is all that a free looks at.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool IsEnoughFor(Page* page) => (uint)page->FrontEntry - FirstClass < SizeClasses.DefaultCountBelowPage;
+
     /// <summary>Whether objects of this slab page are marked.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool IsFor(Page* page) => (uint)page->FrontEntry - FirstClass < SizeClasses.DefaultCount;
 
-    /// <summary>Marks an object. False: its page has none to mark, or it is marked already.</summary>
+    /// <summary>Marks an object. False: its page has none to mark, it is marked already, or there is more to look at.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool TryPut(Page* page, void* memory)
     {
-        if (!IsFor(page) || *MarkOf(memory) == s_mark)
+        if (!IsEnoughFor(page) || *MarkOf(memory) == s_mark)
         {
             return false;
         }
@@ -56,10 +63,12 @@ internal static unsafe class FreedMark
 
     private static uint* MarkOf(void* memory) => (uint*)memory + 2;
 
-    /// <summary>Ends the process if an object is marked, and indeed free.</summary>
-    public static void FailIfFree(string operation, void* memory)
+    /// <summary>Ends the process if an object is marked, and indeed free, or in its slab.</summary>
+    public static void FailIfFree(string operation, Page* page, void* memory)
     {
-        if (*MarkOf(memory) == s_mark && SizedHeap.IsFree(ProcessHeap.Existing, memory))
+        SizedHeap* heap = ProcessHeap.Existing;
+        bool isFree = (*MarkOf(memory) == s_mark && SizedHeap.IsFree(heap, memory)) || (!IsEnoughFor(page) && SizedHeap.IsInSlab(heap, page, memory));
+        if (isFree)
         {
             MisuseMessage.Fail(operation, memory, Misuse.AlreadyFree);
         }

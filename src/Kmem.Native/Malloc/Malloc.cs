@@ -1,6 +1,7 @@
 using System.Runtime;
 using System.Runtime.CompilerServices;
 using Kmem.Engine.Caches;
+using Kmem.Engine.Os;
 using Kmem.Engine.Pages;
 using Kmem.Engine.Primitives;
 using Kmem.Engine.Sized;
@@ -19,6 +20,9 @@ internal static unsafe class Malloc
 {
     /// <summary>What every allocation has.</summary>
     private const nuint LeastAlignmentBytes = 16;
+
+    /// <summary>From here on the system is asked for zeroes: it costs as much as clearing if all is touched later, and nothing if nothing is.</summary>
+    private const nuint BytesToPurge = 1024 * 1024;
 
     /// <summary>Alignments beyond it are refused: 1 TiB, more than a range has.</summary>
     private static nuint AlignmentBytesMax => (nuint)1 << 40;
@@ -58,29 +62,25 @@ internal static unsafe class Malloc
             }
         }
 
-        FreeSlow(pointer);
+        FreeSlow(pointer, front);
     }
 
     /// <summary>The <c>delete</c> that knows the size: one that leads to another class is a mistake of type.</summary>
     [RuntimeExport("face_free_sized")]
     public static void FreeSized(void* pointer, nuint sizeBytes, ThreadFront* front)
     {
-        if (pointer != null)
+        if (sizeBytes - 1 < SizeClasses.DefaultLargest && front != null)
         {
-            SizedHeap* heap = HeapOf(pointer, "delete");
+            SizedHeap* heap = ProcessHeap.Existing;
             Page* page = Zone.PageOf(&heap->Zone, pointer);
-            bool isRight = sizeBytes - 1 < SizeClasses.DefaultLargest
-                ? page != null && page->CacheIndex == heap->ClassTable[(sizeBytes + 7) >> SizeClasses.GranuleShift]
-                : CheckSize(heap, pointer, sizeBytes) == Misuse.None;
-            if (!isRight)
+            if (page != null && page->CacheIndex == ((byte*)heap + SizedHeap.TableOffset)[(sizeBytes + 7) >> SizeClasses.GranuleShift])
             {
-                // What is wrong with the pointer itself is told first.
-                _ = SizedHeap.UsableSize(heap, pointer, out Misuse misuse);
-                MisuseMessage.Fail("delete", pointer, misuse != Misuse.None ? misuse : Misuse.WrongSize);
+                Free(pointer, front);
+                return;
             }
-
-            Free(pointer, front);
         }
+
+        FreeSizedSlow(pointer, sizeBytes, front);
     }
 
     /// <summary>The same where an alignment may have asked for more than the size did.</summary>
@@ -118,10 +118,27 @@ internal static unsafe class Malloc
         void* memory = front != null ? Allocate(bytes, front) : AllocateSlow(bytes, zeroed: true);
         if (memory != null && (bytes <= SizeClasses.DefaultLargest || !SizedHeap.ReadsAsZero(ProcessHeap.Existing, memory)))
         {
-            Memory.Clear(memory, bytes);
+            Clear(memory, bytes);
         }
 
         return memory;
+    }
+
+    /// <summary>What is large is given back to the system instead, which makes it read as zero when it is touched.</summary>
+    private static void Clear(void* memory, nuint bytes)
+    {
+        nuint whole = Address.AlignDown(bytes, Address.PageSizeBytes);
+        if (bytes >= BytesToPurge)
+        {
+            OsTable* os = &ProcessHeap.Existing->Os;
+            if (os->Purge(os->Context, memory, whole))
+            {
+                memory = (byte*)memory + whole;
+                bytes -= whole;
+            }
+        }
+
+        Memory.Clear(memory, bytes);
     }
 
     [RuntimeExport("face_realloc")]
@@ -256,7 +273,30 @@ internal static unsafe class Malloc
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static void FreeSlow(void* pointer)
+    private static void FreeSizedSlow(void* pointer, nuint sizeBytes, ThreadFront* front)
+    {
+        if (pointer == null)
+        {
+            return;
+        }
+
+        SizedHeap* heap = HeapOf(pointer, "delete");
+        Page* page = Zone.PageOf(&heap->Zone, pointer);
+        bool isRight = sizeBytes - 1 < SizeClasses.DefaultLargest
+            ? page != null && page->CacheIndex == heap->ClassTable[(sizeBytes + 7) >> SizeClasses.GranuleShift]
+            : CheckSize(heap, pointer, sizeBytes) == Misuse.None;
+        if (!isRight)
+        {
+            // What is wrong with the pointer itself is told first.
+            _ = SizedHeap.UsableSize(heap, pointer, out Misuse misuse);
+            MisuseMessage.Fail("delete", pointer, misuse != Misuse.None ? misuse : Misuse.WrongSize);
+        }
+
+        Free(pointer, front);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void FreeSlow(void* pointer, ThreadFront* front)
     {
         if (pointer == null)
         {
@@ -268,8 +308,13 @@ internal static unsafe class Malloc
         Page* page = Zone.PageOf(&heap->Zone, pointer);
         if (page != null && FreedMark.IsFor(page) && Slab.IsObject(page, (nuint)pointer))
         {
-            FreedMark.FailIfFree("free", pointer);
+            FreedMark.FailIfFree("free", page, pointer);
             FreedMark.Put(pointer);
+            if (front != null && ThreadFront.TryPush(front, ThreadFront.EntriesOffset + ((nuint)page->FrontEntry * 8), pointer))
+            {
+                ProcessHeap.ReturnToFork(hasLeft);
+                return;
+            }
         }
 
         if (TraceRecorder.IsOn)
@@ -318,7 +363,7 @@ internal static unsafe class Malloc
 
         if (FreedMark.IsFor(page))
         {
-            FreedMark.FailIfFree("realloc", pointer);
+            FreedMark.FailIfFree("realloc", page, pointer);
         }
 
         if (sizeBytes <= usable && SizedHeap.RoundUp(heap, sizeBytes) >= usable / 2)

@@ -24,6 +24,10 @@ internal static unsafe class SizeClasses
 {
     public const int GranuleShift = 3;
     public const int DefaultCount = LinearCount + (8 * ClassesPerDoubling);
+
+    /// <summary>Of these, classes smaller than a page.</summary>
+    public const int DefaultCountBelowPage = LinearCount + (5 * ClassesPerDoubling) - 1;
+
     public const int KernelCount = 13;
     public const nuint DefaultLargest = 32 * 1024;
     public const nuint KernelLargest = 8 * 1024;

@@ -27,6 +27,13 @@ internal unsafe partial struct SizedHeap
         return SlabLists.IsInSlab(&cache->Slabs, address) || MagazineSearch.Contains(cache, (nuint)address);
     }
 
+    /// <summary>Whether an object is in its slab. Takes no lock: true for an object that somebody holds never.</summary>
+    public static bool IsInSlab(SizedHeap* heap, Page* page, void* address)
+    {
+        SlabLayout* layout = &CacheRegistry.At(&heap->Registry, page->CacheIndex)->Slabs.Layout;
+        return Slab.IsFree(Slab.HeadOf(page), layout, Slab.IndexOf(page, (nuint)address));
+    }
+
     /// <summary>Whether the address is where a live run starts.</summary>
     private static bool IsRun(Page* page, void* address) =>
         page->Kind == PageKind.Run && Address.IsAligned(address, Address.PageSizeBytes);
