@@ -72,9 +72,11 @@ internal unsafe struct NativeThread
         NativeThread* thread = Current();
         if (thread->State == NativeThreadState.New)
         {
-            // The C library may allocate to remember the thread: it finds that done.
+            // The C library may allocate to remember the thread: it finds that done. A free, which may be the thread's first call, leaves errno alone.
+            int errno = Libc.Errno;
             thread->State = NativeThreadState.Without;
             _ = entry_watch_thread(thread);
+            Libc.Errno = errno;
         }
 
         return &thread->Trace;

@@ -119,14 +119,22 @@ internal sealed class OperationCounter
             : _classes.FirstOrDefault(each => each.Key >= rounded && each.Key % alignment == 0).Value;
     }
 
+    /// <summary>The first of the objects that stayed in one place. The ways to it are shortened, as a buffer may be reallocated a million times.</summary>
     private int OriginOf(int number)
     {
-        while (_keptFrom.TryGetValue(number, out int before))
+        int origin = number;
+        while (_keptFrom.TryGetValue(origin, out int before))
         {
+            origin = before;
+        }
+
+        while (_keptFrom.TryGetValue(number, out int before) && before != origin)
+        {
+            _keptFrom[number] = origin;
             number = before;
         }
 
-        return number;
+        return origin;
     }
 
     /// <summary>What stayed in place is of the class that its first allocation led to, however small it has become.</summary>

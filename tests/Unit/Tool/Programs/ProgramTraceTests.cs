@@ -152,6 +152,18 @@ public sealed class ProgramTraceTests : IDisposable
     }
 
     [Fact]
+    public void A_buffer_that_stays_in_place_two_hundred_thousand_times_does_not_take_the_square_of_it()
+    {
+        _writer.Alloc(0, 0x100000, 5_000_000);
+        for (ulong step = 0; step < 200_000; step++)
+        {
+            _writer.Realloc((int)(step % 2), 0x100000, 0x100000, 5_000_000 - step);
+        }
+
+        Assert.Equal((200_001, 1), (Number(Replay(Save(), "--threads", "2"), "allocs"), Number(Replay(Save()), "live_objects")));
+    }
+
+    [Fact]
     public void What_is_larger_than_a_replay_can_have_is_left_out_with_its_free()
     {
         _writer.Alloc(0, 0x1000, 1ul << 40);
