@@ -51,9 +51,14 @@ extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (
 extern const ptrdiff_t __rseq_offset __attribute__((weak));
 extern const unsigned int __rseq_size __attribute__((weak));
 
+/* In glibc from 2.32 on. */
+extern char __libc_single_threaded __attribute__((weak));
+
 struct thread *entry_thread(void) { return &self; }
 
 long entry_rseq_offset(void) { return &__rseq_offset == NULL || &__rseq_size == NULL || __rseq_size == 0 ? 0 : __rseq_offset; }
+
+int entry_is_single_threaded(void) { return &__libc_single_threaded != NULL && __libc_single_threaded; }
 
 char **entry_program_name(void) { return &program_invocation_short_name; }
 

@@ -127,10 +127,12 @@ internal static unsafe class ProcessHeap
     // A child has one thread, the one that forked. What other threads had in hand must be whole in its copy of the memory, so the thread that
     // forks takes every lock before, and both processes give them back. The fronts of the threads that are no more are left to new ones.
     //
+    // A process with one thread needs no lock for it: and that thread may have one, where a signal's handler forks.
+    //
     // A library that has registered handlers before the heap was made, as a constructor may, has its own run between these, in the thread that holds every
     // lock. If one allocates and comes to a slow rung, that gives the locks back for as long as it works; in the child for good.
 
-    /// <summary>The thread that holds every lock, and its process. Guarded by the locks.</summary>
+    /// <summary>The thread that holds every lock, or null, and its process. Guarded by the locks.</summary>
     private static NativeThread* s_forking;
 
     private static int s_forkingProcess;
@@ -167,16 +169,22 @@ internal static unsafe class ProcessHeap
     [RuntimeExport("face_before_fork")]
     private static void BeforeFork()
     {
-        SizedHeap.EnterAll(Existing);
-        s_forking = NativeThread.Current();
-        s_forkingProcess = getpid();
+        if (entry_is_single_threaded() == 0)
+        {
+            SizedHeap.EnterAll(Existing);
+            s_forking = NativeThread.Current();
+            s_forkingProcess = getpid();
+        }
     }
 
     [RuntimeExport("face_after_fork_in_parent")]
     private static void AfterForkInParent()
     {
-        s_forking = null;
-        SizedHeap.ExitAll(Existing);
+        if (s_forking != null)
+        {
+            s_forking = null;
+            SizedHeap.ExitAll(Existing);
+        }
     }
 
     [RuntimeExport("face_after_fork_in_child")]
@@ -199,7 +207,12 @@ internal static unsafe class ProcessHeap
     [MethodImpl(MethodImplOptions.InternalCall)]
     private static extern void entry_watch_threads();
 
-    /// <summary>Lets the three methods above be called.</summary>
+    /// <summary>Not 0: no other thread was ever started, or all have ended.</summary>
+    [RuntimeImport("*", "entry_is_single_threaded")]
+    [MethodImpl(MethodImplOptions.InternalCall)]
+    private static extern int entry_is_single_threaded();
+
+    /// <summary>Lets the face's methods above be called.</summary>
     [RuntimeImport("*", "entry_watch_forks")]
     [MethodImpl(MethodImplOptions.InternalCall)]
     private static extern void entry_watch_forks();
