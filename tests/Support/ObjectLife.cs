@@ -46,6 +46,9 @@ internal sealed unsafe class ObjectLife : IDisposable
 
     public static bool IsConstructed(void* pointer) => *(ulong*)pointer == Mark && ((ulong*)pointer)[1] == (ulong)pointer;
 
+    /// <summary>What the constructor does, for a cache without one.</summary>
+    public void ConstructAsCaller(void* pointer) => Assert.True(Construct(pointer, _counters));
+
     /// <summary>Every object that was constructed was destroyed, and none that was not.</summary>
     public void AssertBalanced(long live = 0)
     {

@@ -55,11 +55,11 @@ extern const unsigned int __rseq_size __attribute__((weak));
 /* In glibc from 2.32 on. */
 extern char __libc_single_threaded __attribute__((weak));
 
-int entry_is_single_threaded(void) { return &__libc_single_threaded != NULL && __libc_single_threaded; }
-
 struct thread *entry_thread(void) { return &self; }
 
 long entry_rseq_offset(void) { return &__rseq_offset == NULL || &__rseq_size == NULL || __rseq_size == 0 ? 0 : __rseq_offset; }
+
+int entry_is_single_threaded(void) { return &__libc_single_threaded != NULL && __libc_single_threaded; }
 
 char **entry_program_name(void) { return &program_invocation_short_name; }
 
@@ -310,10 +310,11 @@ void umem_cache_free(umem_cache_t *cache, void *object) { face_cache_free(cache,
 
    Where memory is out, the C++ library's own operator takes over: it asks malloc again, calls the new handler, and throws. */
 
-static int is_ours(void *function) {
-  Dl_info theirs, ours;
-  return dladdr(function, &theirs) != 0 && dladdr(&end_of_thread, &ours) != 0 && theirs.dli_fbase == ours.dli_fbase;
-}
+/* Where this library lies; the linker knows. */
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char _end[] __attribute__((visibility("hidden")));
+
+static int is_ours(void *function) { return (uintptr_t)function - (uintptr_t)__ehdr_start < (uintptr_t)_end - (uintptr_t)__ehdr_start; }
 
 /* Null where the caller has no C++ library. One that came with a library that a C program opened for itself alone (RTLD_LOCAL) is found only from there. */
 static void *next_for(void *caller, const char *name) {
@@ -328,86 +329,107 @@ static void *next_for(void *caller, const char *name) {
   return next == NULL || is_ours(next) ? NULL : next;
 }
 
-static void *next_or_abort(void *caller, const char *name) {
-  void *next = next_for(caller, name);
-  if (next == NULL) {
-    static const char message[] = "kmem: operator new: out of memory\n";
-    if (write(STDERR_FILENO, message, sizeof message - 1) < 0)
-      abort();
-    abort();
-  }
+/* A program may replace some of the operators: then the others must come down to these, which may put a header before what they hand out. The C++ library's
+   do. So what such a program has not replaced goes there. A program's names come before ours, a library's do not. */
+enum { REPLACEMENTS_UNKNOWN, REPLACEMENTS_NONE, REPLACEMENTS_SOME };
 
-  return next;
+static int replacements = REPLACEMENTS_UNKNOWN;
+
+static int find_replacements(void);
+
+static inline int known_replacements(void) { return __atomic_load_n(&replacements, __ATOMIC_RELAXED); }
+
+static inline int have_replacements(void) {
+  int known = known_replacements();
+  return (known == REPLACEMENTS_UNKNOWN ? find_replacements() : known) == REPLACEMENTS_SOME;
 }
 
-#define NEXT(type, name) ((type)next_or_abort(__builtin_return_address(0), name))
+static void *out_of_memory(void) {
+  static const char message[] = "kmem: operator new: out of memory\n";
+  if (write(STDERR_FILENO, message, sizeof message - 1) < 0)
+    abort();
+  abort();
+}
 
-#define NEXT_NOTHROW(type, name, ...)                                        \
-  __typeof__(type) next = (type)next_for(__builtin_return_address(0), name); \
-  return next == NULL ? NULL : next(__VA_ARGS__)
+/* Who calls an operator says where to look for the next one. */
+#define CALLER __builtin_return_address(0)
+#define LIST(...) __VA_ARGS__
 
-#define DEFINE_NEW(name)                                              \
-  void *name(size_t size) {                                           \
-    void *memory = face_malloc(size, self.front);                     \
-    return LIKELY(memory) ? memory : NEXT(void *(*)(size_t), #name)(size); \
+#define DEFINE_NEW(name, parameters, arguments, allocate, without_next)                     \
+  static __attribute__((noinline)) void *name##_slow(parameters, void *caller) {            \
+    int is_first = known_replacements() == REPLACEMENTS_UNKNOWN && !have_replacements();    \
+    void *memory = is_first ? allocate : NULL;                                              \
+    if (memory != NULL)                                                                     \
+      return memory;                                                                        \
+    void *(*next)(parameters) = next_for(caller, #name);                                    \
+    if (next != NULL)                                                                       \
+      return next(arguments);                                                               \
+    memory = allocate;                                                                      \
+    return memory != NULL ? memory : without_next;                                          \
+  }                                                                                         \
+  void *name(parameters) {                                                                  \
+    void *memory = LIKELY(known_replacements() == REPLACEMENTS_NONE) ? allocate : NULL;     \
+    return LIKELY(memory) ? memory : name##_slow(arguments, CALLER);                        \
   }
 
-#define DEFINE_NEW_NOTHROW(name)                                                                     \
-  void *name(size_t size, const void *nothrow) {                                                     \
-    void *memory = face_malloc(size, self.front);                                                    \
-    if (LIKELY(memory))                                                                              \
-      return memory;                                                                                 \
-    NEXT_NOTHROW(void *(*)(size_t, const void *), #name, size, nothrow);                             \
-  }
+/* The C++ library rounds a size up to the alignment, and what is near the largest number up to 0: it gets one that stays impossible. */
+#define IMPOSSIBLE ((size_t)PTRDIFF_MAX + 1)
+#define POSSIBLE (size < IMPOSSIBLE ? size : IMPOSSIBLE)
 
-/* The C++ library rounds the size up to the alignment, and what is near the largest number up to 0: that is for its other operators to refuse. */
-#define DEFINE_NEW_ALIGNED(name)                                                                     \
-  void *name(size_t size, size_t alignment) {                                                        \
-    void *memory = face_aligned(alignment, size, self.front);                                        \
-    if (LIKELY(memory))                                                                              \
-      return memory;                                                                                 \
-    return size > PTRDIFF_MAX ? _Znwm(size) : NEXT(void *(*)(size_t, size_t), #name)(size, alignment); \
-  }
-
-#define DEFINE_NEW_ALIGNED_NOTHROW(name)                                                             \
-  void *name(size_t size, size_t alignment, const void *nothrow) {                                   \
-    void *memory = face_aligned(alignment, size, self.front);                                        \
-    if (LIKELY(memory))                                                                              \
-      return memory;                                                                                 \
-    if (size > PTRDIFF_MAX)                                                                          \
-      return _ZnwmRKSt9nothrow_t(size, nothrow);                                                     \
-    NEXT_NOTHROW(void *(*)(size_t, size_t, const void *), #name, size, alignment, nothrow);          \
-  }
-
-DEFINE_NEW(_Znwm)
-DEFINE_NEW(_Znam)
-DEFINE_NEW_NOTHROW(_ZnwmRKSt9nothrow_t)
-DEFINE_NEW_NOTHROW(_ZnamRKSt9nothrow_t)
-DEFINE_NEW_ALIGNED(_ZnwmSt11align_val_t)
-DEFINE_NEW_ALIGNED(_ZnamSt11align_val_t)
-DEFINE_NEW_ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t)
-DEFINE_NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t)
+#define ALLOCATE face_malloc(size, self.front)
+#define ALLOCATE_ALIGNED face_aligned(alignment, size, self.front)
+#define NOTHROW const void *nothrow
+DEFINE_NEW(_Znwm, LIST(size_t size), LIST(size), ALLOCATE, out_of_memory())
+DEFINE_NEW(_Znam, LIST(size_t size), LIST(size), ALLOCATE, out_of_memory())
+DEFINE_NEW(_ZnwmRKSt9nothrow_t, LIST(size_t size, NOTHROW), LIST(size, nothrow), ALLOCATE, NULL)
+DEFINE_NEW(_ZnamRKSt9nothrow_t, LIST(size_t size, NOTHROW), LIST(size, nothrow), ALLOCATE, NULL)
+DEFINE_NEW(_ZnwmSt11align_val_t, LIST(size_t size, size_t alignment), LIST(POSSIBLE, alignment), ALLOCATE_ALIGNED, out_of_memory())
+DEFINE_NEW(_ZnamSt11align_val_t, LIST(size_t size, size_t alignment), LIST(POSSIBLE, alignment), ALLOCATE_ALIGNED, out_of_memory())
+DEFINE_NEW(_ZnwmSt11align_val_tRKSt9nothrow_t, LIST(size_t size, size_t alignment, NOTHROW), LIST(POSSIBLE, alignment, nothrow), ALLOCATE_ALIGNED, NULL)
+DEFINE_NEW(_ZnamSt11align_val_tRKSt9nothrow_t, LIST(size_t size, size_t alignment, NOTHROW), LIST(POSSIBLE, alignment, nothrow), ALLOCATE_ALIGNED, NULL)
 
 /* All forms of delete. A size is checked; an alignment says nothing that the page does not know. */
-#define DEFINE_DELETE(name, ...) \
-  void name(void *pointer, ##__VA_ARGS__) { face_free(pointer, self.front); }
-
-#define DEFINE_DELETE_SIZED(name) \
-  void name(void *pointer, size_t size) { face_free_sized(pointer, size, self.front); }
-
-#define DEFINE_DELETE_SIZED_ALIGNED(name) \
-  void name(void *pointer, size_t size, size_t alignment) { face_free_sized_aligned(pointer, size, self.front); }
+#define DEFINE_DELETE(name, parameters, arguments, release)                                 \
+  static __attribute__((noinline)) void name##_slow(parameters, void *caller) {             \
+    void (*next)(parameters) = have_replacements() ? next_for(caller, #name) : NULL;        \
+    if (next != NULL)                                                                       \
+      next(arguments);                                                                      \
+    else                                                                                    \
+      release;                                                                              \
+  }                                                                                         \
+  void name(parameters) {                                                                   \
+    if (LIKELY(known_replacements() == REPLACEMENTS_NONE))                                  \
+      release;                                                                              \
+    else                                                                                    \
+      name##_slow(arguments, CALLER);                                                       \
+  }
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
-DEFINE_DELETE(_ZdlPv)
-DEFINE_DELETE(_ZdaPv)
-DEFINE_DELETE_SIZED(_ZdlPvm)
-DEFINE_DELETE_SIZED(_ZdaPvm)
-DEFINE_DELETE(_ZdlPvRKSt9nothrow_t, const void *nothrow)
-DEFINE_DELETE(_ZdaPvRKSt9nothrow_t, const void *nothrow)
-DEFINE_DELETE(_ZdlPvSt11align_val_t, size_t alignment)
-DEFINE_DELETE(_ZdaPvSt11align_val_t, size_t alignment)
-DEFINE_DELETE_SIZED_ALIGNED(_ZdlPvmSt11align_val_t)
-DEFINE_DELETE_SIZED_ALIGNED(_ZdaPvmSt11align_val_t)
-DEFINE_DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, size_t alignment, const void *nothrow)
-DEFINE_DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, size_t alignment, const void *nothrow)
+#define FREE face_free(pointer, self.front)
+#define FREE_SIZED face_free_sized(pointer, size, self.front)
+#define FREE_SIZED_ALIGNED face_free_sized_aligned(pointer, size, self.front)
+DEFINE_DELETE(_ZdlPv, LIST(void *pointer), LIST(pointer), FREE)
+DEFINE_DELETE(_ZdaPv, LIST(void *pointer), LIST(pointer), FREE)
+DEFINE_DELETE(_ZdlPvm, LIST(void *pointer, size_t size), LIST(pointer, size), FREE_SIZED)
+DEFINE_DELETE(_ZdaPvm, LIST(void *pointer, size_t size), LIST(pointer, size), FREE_SIZED)
+DEFINE_DELETE(_ZdlPvRKSt9nothrow_t, LIST(void *pointer, NOTHROW), LIST(pointer, nothrow), FREE)
+DEFINE_DELETE(_ZdaPvRKSt9nothrow_t, LIST(void *pointer, NOTHROW), LIST(pointer, nothrow), FREE)
+DEFINE_DELETE(_ZdlPvSt11align_val_t, LIST(void *pointer, size_t alignment), LIST(pointer, alignment), FREE)
+DEFINE_DELETE(_ZdaPvSt11align_val_t, LIST(void *pointer, size_t alignment), LIST(pointer, alignment), FREE)
+DEFINE_DELETE(_ZdlPvmSt11align_val_t, LIST(void *pointer, size_t size, size_t alignment), LIST(pointer, size, alignment), FREE_SIZED_ALIGNED)
+DEFINE_DELETE(_ZdaPvmSt11align_val_t, LIST(void *pointer, size_t size, size_t alignment), LIST(pointer, size, alignment), FREE_SIZED_ALIGNED)
+DEFINE_DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, LIST(void *pointer, size_t alignment, NOTHROW), LIST(pointer, alignment, nothrow), FREE)
+DEFINE_DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, LIST(void *pointer, size_t alignment, NOTHROW), LIST(pointer, alignment, nothrow), FREE)
+
+static __attribute__((noinline)) int find_replacements(void) {
+  /* Addresses as the dynamic linker has found them. All other forms are made of these. */
+  void *const volatile found[] = {_Znwm, _Znam, _ZnwmSt11align_val_t, _ZnamSt11align_val_t, _ZdlPv, _ZdaPv, _ZdlPvSt11align_val_t, _ZdaPvSt11align_val_t};
+  int known = REPLACEMENTS_NONE;
+  for (size_t index = 0; index < sizeof found / sizeof found[0]; index++) {
+    if (!is_ours(found[index]))
+      known = REPLACEMENTS_SOME;
+  }
+
+  __atomic_store_n(&replacements, known, __ATOMIC_RELAXED);
+  return known;
+}

@@ -371,11 +371,18 @@ internal static unsafe class Malloc
             return pointer;
         }
 
+        int errno = Libc.Errno;
         void* moved = Allocate(sizeBytes, front);
         if (moved != null)
         {
             Memory.Copy(moved, pointer, sizeBytes < usable ? sizeBytes : usable);
             Free(pointer, front);
+        }
+        else if (sizeBytes <= usable)
+        {
+            // Programs count on it that less can always be had. Nobody frees with a size what was reallocated.
+            Libc.Errno = errno;
+            moved = pointer;
         }
 
         return moved;

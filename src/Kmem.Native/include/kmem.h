@@ -36,7 +36,7 @@ typedef unsigned int gfp_t;
 struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align, unsigned long flags, void (*ctor)(void *object));
 
 /* The same with a destructor, which runs when an object goes back to its slab, and a context for both. A constructor that returns another value than 0
-   refuses: then the allocation fails. Neither may destroy, shrink or create caches. A destructor may free, and must not allocate; since it may run in any call
+   refuses: then the allocation fails. Neither may destroy, shrink or create caches. A destructor may free, and must neither allocate nor fork; since it may run in any call
    of any thread, it waits for no lock that is held around such calls. */
 struct kmem_cache_args {
   size_t align;

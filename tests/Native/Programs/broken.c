@@ -172,9 +172,9 @@ int posix_memalign(void **result, size_t alignment, size_t size) {
     return EINVAL;
   int before = errno;
   void *memory = memalign(alignment, size);
-  errno = before;
   if (memory == NULL)
     return ENOMEM;
+  errno = before;
   *result = memory;
   return 0;
 }

@@ -64,6 +64,30 @@ public sealed unsafe class ConstructorTests : IDisposable
         Ledger.AssertEmptyAfterTrim(heap);
     }
 
+    /// <summary>Their callers make them what a destructor takes apart.</summary>
+    [Theory]
+    [ClassData(typeof(FrontEnds))]
+    public void Without_a_constructor_only_those_are_destroyed_that_a_caller_had(KmemFrontEnd frontEnd)
+    {
+        using KmemHeap heap = Heaps.Create(frontEnd);
+        KmemCacheOptions options = _life.Options(heap);
+        options.Constructor = null;
+        KmemCache cache = new("lazy", 64, options);
+        for (int round = 1; round <= 3; round++)
+        {
+            nint[] objects = [(nint)cache.Alloc(), (nint)cache.Alloc()];
+            Array.ForEach(objects, each => _life.ConstructAsCaller((void*)each));
+            Array.ForEach(objects, each => cache.Free((void*)each));
+            cache.Shrink();
+            Assert.Equal(2 * round, _life.Destroyed);
+            _life.AssertBalanced();
+        }
+
+        cache.Dispose();
+        _life.AssertBalanced();
+        Ledger.AssertEmptyAfterTrim(heap);
+    }
+
     [Theory]
     [ClassData(typeof(FrontEnds))]
     public void A_constructor_that_refuses_leaves_nothing_behind(KmemFrontEnd frontEnd)

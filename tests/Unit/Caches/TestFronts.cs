@@ -18,7 +18,7 @@ internal sealed unsafe class TestFronts : IDisposable
 {
     public const int ObjectBytes = 64;
 
-    public TestFronts(FailingOs? os = null, int capacity = 0)
+    public TestFronts(FailingOs? os = null, int capacity = 0, uint countMax = ThreadFronts.CountMax)
     {
         Assert.SkipUnless(FaceStubs.Available, "This machine has no restartable sequences.");
         HeapDefinition definition = new()
@@ -27,7 +27,7 @@ internal sealed unsafe class TestFronts : IDisposable
             ReserveBytes = 256 << 20,
             CpuCount = Face.CpuCountMax(),
             Restartable = true,
-            FrontCountMax = ThreadFronts.CountMax,
+            FrontCountMax = countMax,
         };
         Heap = SizedHeap.Create(&definition);
         if (Heap == null)

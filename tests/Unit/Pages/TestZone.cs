@@ -14,7 +14,7 @@ internal sealed unsafe class TestZone : IDisposable
 
     private readonly OsTable* _ownTable;
 
-    public TestZone(nuint reserveBytes = 64 * MiB, bool growable = false, int cpuCount = 2, OsTable* os = null)
+    public TestZone(nuint reserveBytes = 64 * MiB, bool growable = false, int cpuCount = 2, OsTable* os = null, nuint capacityBytes = 0)
     {
         if (os == null)
         {
@@ -24,7 +24,7 @@ internal sealed unsafe class TestZone : IDisposable
         }
 
         Pointer = (Zone*)NativeMemory.AllocZeroed((nuint)sizeof(Zone));
-        ZoneOptions options = new() { ReserveBytes = reserveBytes, Growable = growable, CpuCount = cpuCount };
+        ZoneOptions options = new() { ReserveBytes = reserveBytes, Growable = growable, CpuCount = cpuCount, CapacityBytes = capacityBytes };
         Initialized = Zone.Initialize(Pointer, os, &options);
     }
 

@@ -41,6 +41,35 @@ public sealed unsafe class ZoneFailureTests
         }
     }
 
+    /// <summary>Where addresses are few, metadata for a TiB of pages would be most of them.</summary>
+    [Fact]
+    public void A_capacity_bounds_the_addresses_of_the_metadata_and_what_all_ranges_hold_together()
+    {
+        using FailingOs os = new();
+        using (TestZone zone = new(8 * MiB, growable: true, os: os.Table, capacityBytes: 40 * MiB))
+        {
+            Assert.True(zone.Initialized);
+            Assert.InRange((nuint)os.ReservedBytes, 8 * MiB, 10 * MiB);
+            List<nint> blocks = [];
+            for (Page* head; (head = Zone.AllocateBlock(zone, Order.Max, Mobility.Movable, 0)) != null;)
+            {
+                blocks.Add((nint)head);
+                *(byte*)Zone.AddressOf(zone, head) = 1;
+            }
+
+            Assert.Equal(40 * MiB, (nuint)blocks.Count << (Order.Max + 12));
+            blocks.ForEach(each => Zone.FreeBlock(zone, (Page*)each, 0));
+            zone.AssertAllMerged();
+        }
+
+        Assert.Equal(0, os.ReservedBytes);
+
+        // One that the first range does not fit in counts as none.
+        using TestZone without = new(8 * MiB, growable: true, os: os.Table, capacityBytes: 4 * MiB);
+        Assert.True(without.Initialized);
+        Assert.True((nuint)os.ReservedBytes > 1024 * MiB);
+    }
+
     [Fact]
     public void A_system_that_refuses_everything_gives_no_zone_and_leaves_nothing_behind()
     {

@@ -24,7 +24,8 @@ namespace Kmem.Engine.Caches;
 // it held works on the slabs directly, one object: nobody waits on a ladder.
 //
 // Objects in magazines are constructed. A constructor runs when an object leaves the slabs, the destructor when it
-// returns to them, never under a lock of the cache; a cache with a constructor takes one object at a time from its slabs.
+// returns to them, never under a lock of the cache; a cache with either takes one object at a time from its slabs. With a destructor alone it
+// is the caller who constructs: what nobody had yet is not destroyed.
 //
 // Progress: no rung relies on staying on one CPU. The magazine that a rung works on is private under the slot's lock;
 // loading it is an exchange that may fail because the thread moved, and then it becomes previous instead.
@@ -70,6 +71,9 @@ internal unsafe partial struct Cache
     public delegate*<void*, void*, void> Destructor;
 
     public void* Context;
+
+    /// <summary>Whether magazines may be filled with objects that nobody asked for.</summary>
+    public readonly bool IsPlain => Constructor == null && Destructor == null;
 
     public ushort Index;
     public CacheFlags Flags;
@@ -144,7 +148,7 @@ internal unsafe partial struct Cache
             round = AllocateFromDepotSlow(cache, slot, cpu);
         }
 
-        if (round == 0 && cache->Constructor == null)
+        if (round == 0 && cache->IsPlain)
         {
             round = AllocateFromSlabsSlow(cache, slot, cpu);
         }

@@ -119,7 +119,7 @@ internal unsafe partial struct ThreadFront
                 slot->AllocFromPrevious++;
             }
         }
-        else if (cache->Constructor == null)
+        else if (cache->IsPlain)
         {
             word = FillFromSlabs(cache, slot, cpu, previous, empty);
         }
