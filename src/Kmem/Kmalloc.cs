@@ -45,7 +45,7 @@ public static unsafe class Kmalloc
             if (SharedFronts.AreUsed)
             {
                 if (ThreadFronts.TryFind(SharedFronts.Windows, &here, out ThreadFront* front)
-                    && ThreadFront.TryPop(front, FastPath.EntryFor(s_classTable, sizeBytes), out void* own))
+                    && ThreadFront.TryPop(front, FastPath.EntryFor(front, s_classTable, sizeBytes), out void* own))
                 {
                     return own;
                 }
@@ -115,7 +115,7 @@ public static unsafe class Kmalloc
         {
             if (FastPath.TryFindObject(SharedFronts.FirstBase, SharedFronts.Frontier, SharedFronts.MemoryMap, pointer, out Page* page)
                 && ThreadFronts.TryFind(SharedFronts.Windows, &here, out ThreadFront* front)
-                && ThreadFront.TryPush(front, ThreadFront.EntriesOffset + ((nuint)page->FrontEntry * 8), pointer))
+                && ThreadFront.TryPush(front, ThreadFront.EntryOf(front, page->FrontEntry), pointer))
             {
                 return;
             }

@@ -52,7 +52,7 @@ public sealed unsafe class KmemCache : IDisposable
     /// <summary>The same for allocation; the empty slot also where objects are cleared on the way.</summary>
     private nuint _allocSlot;
 
-    /// <summary>The same in a thread's front.</summary>
+    /// <summary>Number of the entry in a thread's front; 0 where it finds nothing.</summary>
     private nuint _allocEntry;
 
     private Cache* _core;
@@ -178,7 +178,7 @@ public sealed unsafe class KmemCache : IDisposable
         byte here;
         if (_hasFronts)
         {
-            if (ThreadFronts.TryFind(SharedFronts.Windows, &here, out ThreadFront* front) && ThreadFront.TryPop(front, _allocEntry, out void* own))
+            if (ThreadFronts.TryFind(SharedFronts.Windows, &here, out ThreadFront* front) && ThreadFront.TryPop(front, ThreadFront.EntryOf(front, _allocEntry), out void* own))
             {
                 return own;
             }
@@ -236,7 +236,7 @@ public sealed unsafe class KmemCache : IDisposable
             if (FastPath.TryFindObject(SharedFronts.FirstBase, SharedFronts.Frontier, SharedFronts.MemoryMap, pointer, out Page* page)
                 && page->CacheIndex == _index
                 && ThreadFronts.TryFind(SharedFronts.Windows, &here, out ThreadFront* front)
-                && ThreadFront.TryPush(front, ThreadFront.EntriesOffset + ((nuint)page->FrontEntry * 8), pointer))
+                && ThreadFront.TryPush(front, ThreadFront.EntryOf(front, page->FrontEntry), pointer))
             {
                 return;
             }
@@ -351,7 +351,7 @@ public sealed unsafe class KmemCache : IDisposable
         }
 
         Cache* core = _core;
-        (_slot, _allocSlot, _allocEntry, _index) = (_emptySlot, _emptySlot, ThreadFront.EntriesOffset, -1);
+        (_slot, _allocSlot, _allocEntry, _index) = (_emptySlot, _emptySlot, 0, -1);
         if (!Cache.TryDestroy(core))
         {
             _slot = core->Slot;
@@ -369,7 +369,7 @@ public sealed unsafe class KmemCache : IDisposable
     /// <summary>The heap goes and takes the cache along: from here on every call takes the slow rung and finds it disposed.</summary>
     internal void Detach()
     {
-        (_slot, _allocSlot, _allocEntry, _index) = (_emptySlot, _emptySlot, ThreadFront.EntriesOffset, -1);
+        (_slot, _allocSlot, _allocEntry, _index) = (_emptySlot, _emptySlot, 0, -1);
         _frontier = EmptySlot.Frontier;
         _core = null;
         _bridge?.Dispose();
@@ -379,7 +379,7 @@ public sealed unsafe class KmemCache : IDisposable
     private void LetAllocate(Cache* core)
     {
         _allocSlot = _clearsOnAlloc ? _emptySlot : _slot;
-        _allocEntry = _clearsOnAlloc ? ThreadFront.EntriesOffset : (nuint)core->FrontOffset;
+        _allocEntry = _clearsOnAlloc || core->FrontOffset == 0 ? 0 : (nuint)core->Index;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

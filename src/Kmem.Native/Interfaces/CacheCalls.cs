@@ -87,7 +87,7 @@ internal static unsafe class CacheCalls
     [RuntimeExport("face_cache_alloc")]
     public static void* Allocate(Cache* cache, ThreadFront* front) => front != null
         && cache->FrontOffset != 0
-        && ThreadFront.TryPop(front, (nuint)cache->FrontOffset, out void* round)
+        && ThreadFront.TryPop(front, ThreadFront.EntryOf(front, cache), out void* round)
         ? round
         : AllocateSlow(cache);
 
@@ -99,7 +99,7 @@ internal static unsafe class CacheCalls
             Zone* zone = cache->Registry->Zone;
             if (FastPath.TryFindObject(zone->FirstBase, &zone->FirstFrontierBytes, zone->MemoryMapOfFirst, memory, out Page* page)
                 && page->CacheIndex == cache->Index
-                && ThreadFront.TryPush(front, (nuint)cache->FrontOffset, memory))
+                && ThreadFront.TryPush(front, ThreadFront.EntryOf(front, cache), memory))
             {
                 return;
             }

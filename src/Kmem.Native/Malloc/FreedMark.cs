@@ -23,8 +23,8 @@ internal static unsafe class FreedMark
 {
     private const ulong AuxvRandom = 25;
 
-    /// <summary>Number of the cache of the smallest class, and how many there are.</summary>
-    private const int FirstClass = CacheRegistry.FirstOrdinary;
+    /// <summary>Number of the cache, and so of the entry, of the smallest class.</summary>
+    public const int FirstNumber = CacheRegistry.FirstOrdinary;
 
     private static uint s_mark;
 
@@ -37,22 +37,24 @@ internal static unsafe class FreedMark
 
     /// <summary>Whether objects of this slab page are marked, and the mark is all that a free looks at.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static bool IsEnoughFor(Page* page) => (uint)page->FrontEntry - FirstClass < SizeClasses.DefaultCountBelowPage;
+    private static bool IsEnoughFor(Page* page) => (uint)page->FrontEntry - FirstNumber < SizeClasses.DefaultCountBelowPage;
 
     /// <summary>Whether objects of this slab page are marked.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool IsFor(Page* page) => (uint)page->FrontEntry - FirstClass < SizeClasses.DefaultCount;
+    public static bool IsFor(Page* page) => (uint)page->FrontEntry - FirstNumber < SizeClasses.DefaultCount;
 
-    /// <summary>Marks an object. False: its page has none to mark, it is marked already, or there is more to look at.</summary>
+    /// <summary>Marks an object, and tells its size class. False: its page has none to mark, it is marked already, or there is more to look at.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool TryPut(Page* page, void* memory)
+    public static bool TryPut(Page* page, void* memory, out nuint sizeClass)
     {
-        if (!IsEnoughFor(page) || *MarkOf(memory) == s_mark)
+        sizeClass = (nuint)page->FrontEntry - FirstNumber;
+        uint mark = s_mark;
+        if (sizeClass >= SizeClasses.DefaultCountBelowPage || *MarkOf(memory) == mark)
         {
             return false;
         }
 
-        *MarkOf(memory) = s_mark;
+        *MarkOf(memory) = mark;
         return true;
     }
 

@@ -33,7 +33,7 @@ internal static unsafe class Malloc
         // Rung 0. A size of 0 is beyond the largest here.
         if (sizeBytes - 1 < SizeClasses.DefaultLargest
             && front != null
-            && ThreadFront.TryPop(front, FastPath.EntryFor((byte*)ProcessHeap.Existing + SizedHeap.TableOffset, sizeBytes), out void* round))
+            && ThreadFront.TryPop(front, FastPath.EntryFor(front, (byte*)ProcessHeap.Existing + SizedHeap.TableOffset, sizeBytes), out void* round))
         {
             FreedMark.Remove(round);
             return round;
@@ -50,9 +50,9 @@ internal static unsafe class Malloc
         {
             Zone* zone = &ProcessHeap.Existing->Zone;
             if (FastPath.TryFindObject(zone->FirstBase, &zone->FirstFrontierBytes, zone->MemoryMapOfFirst, pointer, out Page* page)
-                && FreedMark.TryPut(page, pointer))
+                && FreedMark.TryPut(page, pointer, out nuint sizeClass))
             {
-                if (ThreadFront.TryPush(front, ThreadFront.EntriesOffset + ((nuint)page->FrontEntry * 8), pointer))
+                if (ThreadFront.TryPush(front, ThreadFront.EntryOf(front, sizeClass) + FreedMark.FirstNumber, pointer, isLive: true))
                 {
                     return;
                 }
@@ -310,7 +310,7 @@ internal static unsafe class Malloc
         {
             FreedMark.FailIfFree("free", page, pointer);
             FreedMark.Put(pointer);
-            if (front != null && ThreadFront.TryPush(front, ThreadFront.EntriesOffset + ((nuint)page->FrontEntry * 8), pointer))
+            if (front != null && ThreadFront.TryPush(front, ThreadFront.EntryOf(front, page->FrontEntry), pointer))
             {
                 ProcessHeap.ReturnToFork(hasLeft);
                 return;

@@ -66,18 +66,18 @@ internal sealed unsafe class TestFronts : IDisposable
         return front;
     }
 
-    public nuint* EntryOf(ThreadFront* front) => (nuint*)((byte*)front + Cache->FrontOffset);
+    public nuint* EntryOf(ThreadFront* front) => ThreadFront.EntryOf(front, Cache);
 
     /// <summary>Rung 0, inlined part and slow one; null when neither has any.</summary>
     public void* Allocate(ThreadFront* front) =>
-        ThreadFront.TryPop(front, (nuint)Cache->FrontOffset, out void* round) ? round : (void*)ThreadFront.AllocateSlow(front, Cache);
+        ThreadFront.TryPop(front, EntryOf(front), out void* round) ? round : (void*)ThreadFront.AllocateSlow(front, Cache);
 
     public bool Free(ThreadFront* front, void* round) => Free(front, round, out _);
 
     public bool Free(ThreadFront* front, void* round, out bool isTwice)
     {
         isTwice = false;
-        return ThreadFront.TryPush(front, (nuint)Cache->FrontOffset, round) || ThreadFront.FreeSlow(front, Cache, round, out isTwice);
+        return ThreadFront.TryPush(front, EntryOf(front), round) || ThreadFront.FreeSlow(front, Cache, round, out isTwice);
     }
 
     public List<nint> AllocateMany(ThreadFront* front, int count)

@@ -31,9 +31,8 @@ public sealed unsafe class ThreadFrontTests
         ThreadFront* front = fronts.Create();
         for (nuint entry = 0; entry < (nuint)fronts.Registry->Count; entry++)
         {
-            nuint offset = ThreadFront.EntriesOffset + (entry * 8);
-            Assert.False(ThreadFront.TryPop(front, offset, out _));
-            Assert.False(ThreadFront.TryPush(front, offset, (void*)0x1000));
+            Assert.False(ThreadFront.TryPop(front, ThreadFront.EntryOf(front, entry), out _));
+            Assert.False(ThreadFront.TryPush(front, ThreadFront.EntryOf(front, entry), (void*)0x1000));
         }
 
         Assert.Equal(0u, front->Busy);
@@ -420,13 +419,14 @@ public sealed unsafe class ThreadFrontTests
         using TestFronts fronts = new();
         ThreadFront* first = fronts.Create();
         ThreadFront* second = fronts.Create();
-        int offset = fronts.Cache->FrontOffset;
+        nuint* ofFirst = fronts.EntryOf(first);
+        nuint* ofSecond = fronts.EntryOf(second);
         List<nint> objects = fronts.AllocateMany(first, 20);
         fronts.FreeMany(second, objects[1..]);
         Assert.False(Cache.TryDestroy(fronts.Cache));
         fronts.FreeMany(first, objects[..1]);
         Assert.True(Cache.TryDestroy(fronts.Cache));
-        Assert.False(ThreadFront.TryPop(first, (nuint)offset, out _) || ThreadFront.TryPop(second, (nuint)offset, out _));
+        Assert.False(ThreadFront.TryPop(first, ofFirst, out _) || ThreadFront.TryPop(second, ofSecond, out _));
 
         CacheDefinition definition = new()
         {

@@ -79,7 +79,7 @@ internal unsafe partial struct Cache
         {
             ThreadFront* front = Face.CurrentFront();
             int taken = 0;
-            while (front != null && taken < count && ThreadFront.TryPop(front, (nuint)cache->FrontOffset, out void* round))
+            while (front != null && taken < count && ThreadFront.TryPop(front, ThreadFront.EntryOf(front, cache), out void* round))
             {
                 objects[taken++] = (nuint)round;
             }
@@ -98,7 +98,7 @@ internal unsafe partial struct Cache
         {
             ThreadFront* front = Face.CurrentFront();
             int put = 0;
-            while (front != null && put < count && ThreadFront.TryPush(front, (nuint)cache->FrontOffset, (void*)objects[put]))
+            while (front != null && put < count && ThreadFront.TryPush(front, ThreadFront.EntryOf(front, cache), (void*)objects[put]))
             {
                 put++;
             }

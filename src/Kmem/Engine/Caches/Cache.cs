@@ -206,13 +206,13 @@ internal unsafe partial struct Cache
     private static void* PopFromFront(Cache* cache)
     {
         ThreadFront* front = Face.CurrentFront();
-        return front != null && ThreadFront.TryPop(front, (nuint)cache->FrontOffset, out void* round) ? round : null;
+        return front != null && ThreadFront.TryPop(front, ThreadFront.EntryOf(front, cache), out void* round) ? round : null;
     }
 
     private static bool PushToFront(Cache* cache, void* round)
     {
         ThreadFront* front = Face.CurrentFront();
-        return front != null && ThreadFront.TryPush(front, (nuint)cache->FrontOffset, round);
+        return front != null && ThreadFront.TryPush(front, ThreadFront.EntryOf(front, cache), round);
     }
 
     private static void* Pop(Cache* cache) => cache->Registry->Restartable

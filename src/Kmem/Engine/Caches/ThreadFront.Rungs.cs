@@ -227,7 +227,7 @@ internal unsafe partial struct ThreadFront
         return new SlotWord(SlotWord.None);
     }
 
-    private static nuint* EntryOf(ThreadFront* front, Cache* cache) => (nuint*)((byte*)front + cache->FrontOffset);
+    public static nuint* EntryOf(ThreadFront* front, Cache* cache) => (nuint*)((byte*)front + cache->FrontOffset);
 
     private static ulong* PreviousOf(ThreadFront* front, Cache* cache) => (ulong*)((byte*)front + PreviousOffset - EntriesOffset + cache->FrontOffset);
 

@@ -88,12 +88,15 @@ internal unsafe partial struct ThreadFront
     [FieldOffset(48)]
     public nuint Nowhere;
 
-    /// <summary>Rung 0 of allocate: false says "slow". <paramref name="offset"/> is the entry's distance from the front.</summary>
+    /// <summary>The entry with a number: the index of its cache. Number 0 is nobody's.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static nuint* EntryOf(ThreadFront* front, nuint number) => (nuint*)((byte*)front + (number * 8) + EntriesOffset);
+
+    /// <summary>Rung 0 of allocate: false says "slow".</summary>
     /// <remarks>Cost: nine instructions; no lock, no atomic, no call.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool TryPop(ThreadFront* front, nuint offset, out void* round)
+    public static bool TryPop(ThreadFront* front, nuint* entry, out void* round)
     {
-        nuint* entry = (nuint*)((byte*)front + offset);
         Atomic.Store(&front->Busy, 1u);
         nuint* top = (nuint*)Atomic.Load(entry);
         round = (void*)top[-1];
@@ -108,14 +111,15 @@ internal unsafe partial struct ThreadFront
         return true;
     }
 
-    /// <summary>Rung 0 of free: false says "slow": no room, or the round is on top already, which is being freed twice.</summary>
+    /// <summary>
+    /// Rung 0 of free: false says "slow": no room, or the round is on top already, which is being freed twice. <paramref name="isLive"/>: the caller knows that it is not.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool TryPush(ThreadFront* front, nuint offset, void* round)
+    public static bool TryPush(ThreadFront* front, nuint* entry, void* round, bool isLive = false)
     {
-        nuint* entry = (nuint*)((byte*)front + offset);
         Atomic.Store(&front->Busy, 1u);
         nuint* top = (nuint*)Atomic.Load(entry);
-        if ((nint)(*top) < 0 || top[-1] == (nuint)round)
+        if ((nint)(*top) < 0 || (!isLive && top[-1] == (nuint)round))
         {
             Atomic.Store(&front->Busy, 0u);
             return false;

@@ -45,8 +45,8 @@ internal static unsafe class FastPath
 
     /// <summary>Where the class's entry is in a front. <paramref name="sizeBytes"/> is 1 to the largest class.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static nuint EntryFor(byte* classTable, nuint sizeBytes) =>
-        ThreadFront.EntriesOffset + ((nuint)classTable[(sizeBytes + 7) >> SizeClasses.GranuleShift] * 8);
+    public static nuint* EntryFor(ThreadFront* front, byte* classTable, nuint sizeBytes) =>
+        ThreadFront.EntryOf(front, classTable[(sizeBytes + 7) >> SizeClasses.GranuleShift]);
 
     /// <summary>
     /// The page of an address that starts an object. False: not below the frontier of the first range, no slab, or no object. Says nothing of
