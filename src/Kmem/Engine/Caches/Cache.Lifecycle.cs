@@ -24,6 +24,12 @@ internal unsafe struct CacheDefinition
     /// <summary>UTF-8, not necessarily ended; may be null.</summary>
     public byte* Name;
     public int NameBytes;
+
+    /// <summary>Of a twin; else null and 0.</summary>
+    public CheckedLayout* Checked;
+
+    public CacheChecks Checks;
+    public int TwinOf;
 }
 
 /// <summary>Making, emptying, ending and checking a cache.</summary>
@@ -55,6 +61,14 @@ internal unsafe partial struct Cache
         Depot.Initialize(&cache->Depot, stride, registry->CpuCount);
         SlabLists.Initialize(&cache->Slabs, registry->Zone, definition->Layout, new SlabOwner(index, cache->FrontOffset != 0), definition->Mobility);
         cache->Slabs.Access = (definition->Flags & CacheFlags.Inaccessible) != 0 ? SlabAccess.None : SlabAccess.Ordinary;
+        if (definition->Checked != null)
+        {
+            cache->Checked = *definition->Checked;
+            cache->Checks = definition->Checks;
+            cache->TwinOf = definition->TwinOf;
+            cache->Slabs.Checked = &cache->Checked;
+        }
+
         int nameBytes = definition->NameBytes < NameBytesMax ? definition->NameBytes : NameBytesMax;
         for (int at = 0; at < nameBytes; at++)
         {
@@ -120,6 +134,12 @@ internal unsafe partial struct Cache
     /// <summary>Empties all magazines, those of threads, of CPUs and of the depot, into the slabs.</summary>
     public static void Drain(Cache* cache)
     {
+        if (cache->IsTwin)
+        {
+            ReleaseFreed(cache, 0);
+            return;
+        }
+
         ThreadFronts.DrainCache(cache, 0);
         for (int cpu = 0; cpu < cache->Registry->CpuCount; cpu++)
         {
@@ -156,11 +176,26 @@ internal unsafe partial struct Cache
     {
         CacheRegistry* registry = cache->Registry;
         RankedLock.Enter(&registry->ReaperLock, LockRank.Reaper);
-        Drain(cache);
-        SlabLists.ReleaseFreeSlabs(&cache->Slabs, 0, 0);
+        _ = Shrink(cache);
         bool empty = cache->Slabs.Slabs == 0;
+        for (int twin = cache->FirstTwin; twin != 0; twin = CacheRegistry.At(registry, twin)->NextTwin)
+        {
+            _ = Shrink(CacheRegistry.At(registry, twin));
+            empty &= IsEmptyButForDamage(CacheRegistry.At(registry, twin));
+        }
+
         if (empty)
         {
+            int twin = cache->FirstTwin;
+            while (twin != 0)
+            {
+                Cache* each = CacheRegistry.At(registry, twin);
+                twin = each->NextTwin;
+                SlabLists.ReturnAllOut(&each->Slabs);
+                SlabLists.Destroy(&each->Slabs, 0);
+                CacheRegistry.Remove(registry, each);
+            }
+
             SlabLists.Destroy(&cache->Slabs, 0);
             CacheRegistry.Remove(registry, cache);
         }

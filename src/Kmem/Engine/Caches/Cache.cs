@@ -46,6 +46,9 @@ internal enum CacheFlags : ushort
 
     /// <summary>Its objects have no bytes: their pages cannot be accessed. Every object is an address of its own all the same.</summary>
     Inaccessible = 4,
+
+    /// <summary>Has the checked objects of another cache.</summary>
+    Twin = 8,
 }
 
 internal enum CacheState : byte
@@ -111,6 +114,41 @@ internal unsafe partial struct Cache
     public Depot Depot;
     public SlabLists Slabs;
 
+    // ------------------------------------------------------------------ checks: theory in Cache.Checked.cs
+
+    /// <summary>The twin that allocations come from, or 0 where the cache is not checked.</summary>
+    public int CheckedBy;
+
+    /// <summary>All twins of the cache that there ever were, and of a twin the next of them. Guarded by the reaper's lock.</summary>
+    public int FirstTwin;
+
+    public int NextTwin;
+
+    /// <summary>Of a twin: the cache as its user knows it. Never changes.</summary>
+    public int TwinOf;
+
+    /// <summary>Of a twin: its letters, also those that need no layout. Never changes.</summary>
+    public CacheChecks Checks;
+
+    /// <summary>Of a twin. Never changes.</summary>
+    public CheckedLayout Checked;
+
+    /// <summary>Of a twin: the objects that were freed first and last of those that wait. Guarded by the depot's lock.</summary>
+    public nuint QueueHead;
+
+    public nuint QueueTail;
+
+    /// <summary>Of a twin: objects that were set aside. Atomic.</summary>
+    public long DamagedObjects;
+
+    private const int SetAsideSlabsMax = 8;
+
+    /// <summary>Of a twin: where slabs start that were set aside; 0 for none.</summary>
+    public fixed ulong SetAsideSlabs[SetAsideSlabsMax];
+
+    /// <summary>What fails where the letter A is on.</summary>
+    public FaultPlan Plan;
+
     /// <summary>UTF-8, ends with 0.</summary>
     public fixed byte Name[NameBytesMax + 1];
 
@@ -118,15 +156,25 @@ internal unsafe partial struct Cache
 
     /// <summary>An object, constructed; null when memory is out or the constructor refused.</summary>
     /// <remarks>Cost: rung 1 is one call of a stub; no lock, no atomic, no counter. Rung 0 asks the face for the thread's front, where inlined callers know it.</remarks>
-    public static void* Allocate(Cache* cache)
+    public static void* Allocate(Cache* cache) => Allocate(cache, cache->Slabs.Layout.ObjectSizeBytes);
+
+    /// <summary>The same; how many bytes of the object are asked for matters where it is checked.</summary>
+    public static void* Allocate(Cache* cache, nuint requestedBytes)
     {
         void* round = cache->FrontOffset != 0 ? PopFromFront(cache) : Pop(cache);
-        return round != null ? round : AllocateSlow(cache);
+        return round != null ? round : AllocateSlow(cache, requestedBytes);
     }
 
+    public static void* AllocateSlow(Cache* cache) => AllocateSlow(cache, cache->Slabs.Layout.ObjectSizeBytes);
+
     /// <summary>Rungs 2 to 5; in a heap with fronts also 0 and 1, of which callers tried at most the first.</summary>
-    public static void* AllocateSlow(Cache* cache)
+    public static void* AllocateSlow(Cache* cache, nuint requestedBytes)
     {
+        if (cache->CheckedBy != 0)
+        {
+            return AllocateChecked(cache, requestedBytes);
+        }
+
         if (ThreadFronts.AreUsed(cache->Registry))
         {
             void* own = AllocateFromFrontSlow(cache);
@@ -167,6 +215,17 @@ internal unsafe partial struct Cache
     /// <summary>Rungs 2 to 5; in a heap with fronts also 0 and 1, of which callers tried at most the first.</summary>
     public static bool FreeSlow(Cache* cache, void* round)
     {
+        if (cache->IsTwin)
+        {
+            return FreeChecked(cache, round);
+        }
+
+        // What is left of the time without checks goes back to its slabs, where no unchecked allocation finds it.
+        if (cache->CheckedBy != 0)
+        {
+            return FreeDirect(cache, CacheRegistry.CpuHint(cache->Registry), round);
+        }
+
         if (ThreadFronts.AreUsed(cache->Registry) && FreeToFrontSlow(cache, round, out bool isTwice))
         {
             return !isTwice;

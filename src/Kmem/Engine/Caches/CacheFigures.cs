@@ -32,6 +32,9 @@ internal unsafe struct CacheFigures
     public long SlabsDestroyed;
     public long BitTablePages;
 
+    /// <summary>Objects that were set aside because they are damaged.</summary>
+    public long Damaged;
+
     public long AllocFromPrevious;
     public long AllocFromDepot;
     public long AllocFromSlab;
@@ -61,7 +64,8 @@ internal unsafe struct CacheFigures
         figures->BitTablePages = slabs.BitTablePages;
         figures->Free = slabs.FreeObjects;
         figures->Total = slabs.Slabs * slabs.Layout.Objects;
-        long live = figures->Total - figures->Free - figures->InMagazines - figures->InDepot;
+        figures->Damaged = Atomic.Load(&cache->DamagedObjects);
+        long live = figures->Total - figures->Free - figures->InMagazines - figures->InDepot - figures->Damaged;
         figures->Live = live < 0 ? 0 : live;
         ReadVisits(cache, figures);
     }

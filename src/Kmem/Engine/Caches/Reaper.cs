@@ -74,6 +74,12 @@ internal static unsafe class Reaper
 
     private static void MaintainCache(Cache* cache)
     {
+        // Threads amid a call when the checks were switched on may have left a magazine.
+        if (cache->CheckedBy != 0)
+        {
+            Cache.Drain(cache);
+        }
+
         if (cache->Capacity != 0)
         {
             long visits = cache->Visits;

@@ -53,7 +53,7 @@ internal enum Mobility : byte
 /// </summary>
 /// <remarks>
 /// <code>
-///  0 SlabLow (4)              slab pages: low half of the address of the slab
+///  0 SlabLow (4)              slab pages: low half of the address of the first object
 ///  4 ObjectUnits (4)          slab pages: objects × stride / 8: where the last object of the slab ends; else 0
 ///  8 StrideReciprocal (4)     slab pages: ceil(2^32 / (stride / 8))
 /// 12 CacheIndex (2)           slab pages: which cache; else 0

@@ -42,6 +42,10 @@ internal static unsafe class Atomic
         Interlocked.CompareExchange(ref *location, value, expected) == expected;
 
     /// <inheritdoc cref="CompareExchange(int*, int, int)"/>
+    public static bool CompareExchange(uint* location, uint expected, uint value) =>
+        Interlocked.CompareExchange(ref *location, value, expected) == expected;
+
+    /// <inheritdoc cref="CompareExchange(int*, int, int)"/>
     public static bool CompareExchange(ulong* location, ulong expected, ulong value) =>
         Interlocked.CompareExchange(ref *location, value, expected) == expected;
 

@@ -54,6 +54,7 @@ internal unsafe struct HeapFigures
             sum->Rounding += live * (stride - figures->Layout.ObjectSizeBytes);
         }
 
+        sum->Rounding += (ulong)figures->Damaged * stride;
         sum->Magazine += (ulong)figures->InMagazines * stride;
         sum->Depot += (ulong)figures->InDepot * stride;
         sum->FreeInSlab += (ulong)(figures->Free - (figures->FreeSlabs * figures->Layout.Objects)) * stride;

@@ -35,6 +35,11 @@ internal unsafe partial struct SizedHeap
         Page* page = Zone.PageOf(&heap->Zone, address);
         if (page->CacheIndex == 0 ? TryResizeRun(heap, page, sizeBytes) : sizeBytes <= usable && RoundUp(heap, sizeBytes) >= usable / 2)
         {
+            if (page->CacheIndex != 0)
+            {
+                Cache.NoteResized(CacheRegistry.At(&heap->Registry, page->CacheIndex), address, sizeBytes);
+            }
+
             return address;
         }
 

@@ -1,6 +1,7 @@
 using Kmem.Engine.Caches;
 using Kmem.Engine.Pages;
 using Kmem.Engine.Primitives;
+using Kmem.Engine.Slabs;
 
 namespace Kmem.Engine.Sized;
 
@@ -13,7 +14,7 @@ internal unsafe partial struct SizedHeap
     /// </summary>
     public static Misuse CheckSize(SizedHeap* heap, void* address, nuint sizeBytes)
     {
-        nuint usable = UsableSize(heap, address, out Misuse misuse);
+        nuint usable = Capacity(heap, address, out Misuse misuse);
         if (misuse != Misuse.None || (sizeBytes == 0 && usable == 0))
         {
             return misuse;
@@ -25,8 +26,22 @@ internal unsafe partial struct SizedHeap
         return plausible ? Misuse.None : Misuse.WrongSize;
     }
 
-    /// <summary>Bytes that may be used at an address; 0 for the sentinel and for mistakes, which are named.</summary>
+    /// <summary>Bytes that may be used at an address; 0 for the sentinel and for mistakes, which are named. With red zones that is what was asked for.</summary>
     public static nuint UsableSize(SizedHeap* heap, void* address, out Misuse misuse)
+    {
+        nuint capacity = Capacity(heap, address, out misuse);
+        if (capacity == 0 || IsZeroSizePointer(address))
+        {
+            return capacity;
+        }
+
+        Page* page = Zone.PageOf(&heap->Zone, address);
+        Cache* cache = page->CacheIndex == 0 ? null : CacheRegistry.At(&heap->Registry, page->CacheIndex);
+        return cache != null && cache->Checked.LeftZoneBytes != 0 ? CheckedObject.TrackOf(&cache->Checked, (nuint)address)->RequestedBytes : capacity;
+    }
+
+    /// <summary>Bytes of the object or run at an address, whatever was asked for; 0 as above.</summary>
+    private static nuint Capacity(SizedHeap* heap, void* address, out Misuse misuse)
     {
         misuse = Misuse.None;
         if (address == null || IsZeroSizePointer(address))
@@ -45,9 +60,7 @@ internal unsafe partial struct SizedHeap
         {
             Cache* cache = CacheRegistry.At(&heap->Registry, page->CacheIndex);
             misuse = CheckObject(page, address, cache);
-            return misuse != Misuse.None || (cache->Flags & CacheFlags.Inaccessible) != 0 ? 0
-                : (cache->Flags & CacheFlags.SizeClass) != 0 ? cache->Slabs.Layout.StrideBytes
-                : cache->Slabs.Layout.ObjectSizeBytes;
+            return misuse != Misuse.None || (cache->Flags & CacheFlags.Inaccessible) != 0 ? 0 : cache->CapacityBytes;
         }
 
         if (IsRun(page, address))

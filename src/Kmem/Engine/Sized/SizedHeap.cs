@@ -102,7 +102,7 @@ internal unsafe partial struct SizedHeap
             return AllocateLarge(heap, sizeBytes, Address.PageSizeBytes);
         }
 
-        return sizeBytes == 0 ? (void*)ZeroSizePointer : Cache.Allocate(ClassFor(heap, sizeBytes));
+        return sizeBytes == 0 ? (void*)ZeroSizePointer : Cache.Allocate(ClassFor(heap, sizeBytes), sizeBytes);
     }
 
     /// <summary>The slow rungs, after the face's inlined first rung found nothing.</summary>
@@ -110,7 +110,7 @@ internal unsafe partial struct SizedHeap
     {
         if (sizeBytes - 1 < heap->LargestClassBytes)
         {
-            return Cache.AllocateSlow(ClassFor(heap, sizeBytes));
+            return Cache.AllocateSlow(ClassFor(heap, sizeBytes), sizeBytes);
         }
 
         return Allocate(heap, sizeBytes);
@@ -135,7 +135,7 @@ internal unsafe partial struct SizedHeap
                 Cache* cache = CacheRegistry.At(&heap->Registry, index);
                 if (cache->Slabs.Layout.StrideBytes % alignmentBytes == 0)
                 {
-                    return Cache.Allocate(cache);
+                    return Cache.Allocate(cache, sizeBytes);
                 }
             }
         }
@@ -199,7 +199,7 @@ internal unsafe partial struct SizedHeap
     public static Misuse FreeToCache(SizedHeap* heap, Cache* cache, void* address)
     {
         Misuse misuse = CheckForCache(heap, cache, address);
-        return misuse != Misuse.None ? misuse : Cache.Free(cache, address) ? Misuse.None : Misuse.AlreadyFree;
+        return misuse != Misuse.None ? misuse : Cache.Free(CacheOf(heap, address), address) ? Misuse.None : Misuse.AlreadyFree;
     }
 
     /// <summary>Checks what <see cref="FreeToCache"/> checks and frees nothing: for bulk frees.</summary>
@@ -211,7 +211,7 @@ internal unsafe partial struct SizedHeap
             return Misuse.ForeignPointer;
         }
 
-        if (page->CacheIndex == cache->Index)
+        if (page->CacheIndex != 0 && CacheRegistry.At(&heap->Registry, page->CacheIndex)->UserIndex == cache->Index)
         {
             return CheckObject(page, address, cache);
         }
@@ -220,6 +220,9 @@ internal unsafe partial struct SizedHeap
             : IsRun(page, address) ? Misuse.WrongKind
             : NameMistake(heap, page, PageKind.Run);
     }
+
+    /// <summary>The cache, or its twin, that an object's page names.</summary>
+    private static Cache* CacheOf(SizedHeap* heap, void* address) => CacheRegistry.At(&heap->Registry, Zone.PageOf(&heap->Zone, address)->CacheIndex);
 
     private static void CountLarge(SizedHeap* heap, long count, long bytes, long pages)
     {

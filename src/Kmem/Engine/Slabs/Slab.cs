@@ -52,7 +52,7 @@ internal static unsafe class Slab
 {
     private const int GranuleShift = 3;
 
-    /// <summary>Distance of an address from the start of its slab in granules; huge when not a multiple of one.</summary>
+    /// <summary>Distance of an address from the first object of its slab in granules; huge when not a multiple of one.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static uint UnitsOf(Page* page, nuint address)
     {
@@ -92,7 +92,7 @@ internal static unsafe class Slab
         for (uint page = 0; page < (1u << layout->Order); page++)
         {
             Page* each = head + page;
-            each->SlabLow = (uint)slabAddress;
+            each->SlabLow = (uint)(slabAddress + layout->LeadBytes);
             each->CacheIndex = owner.CacheIndex;
             each->FrontEntry = owner.FrontEntry;
             each->StrideReciprocal = layout->StrideReciprocal;
@@ -153,7 +153,7 @@ internal static unsafe class Slab
             Invariant.Holds(word * 64 < layout->Objects);
             ulong* bits = WordAt(head, layout, word);
             ulong left = *bits;
-            nuint first = slabAddress + ((nuint)word * 64 * layout->StrideBytes);
+            nuint first = slabAddress + layout->LeadBytes + ((nuint)word * 64 * layout->StrideBytes);
             while (left != 0 && taken < wanted)
             {
                 objects[taken++] = first + ((nuint)(uint)Bits.TrailingZeros(left) * layout->StrideBytes);
@@ -164,6 +164,19 @@ internal static unsafe class Slab
         }
 
         head->FreeObjects -= (ushort)taken;
+        return taken;
+    }
+
+    /// <summary>Takes all free objects; returns how many.</summary>
+    public static int TakeAll(Page* head, SlabLayout* layout)
+    {
+        int taken = head->FreeObjects;
+        for (uint word = 0; word * 64 < layout->Objects; word++)
+        {
+            *WordAt(head, layout, word) = 0;
+        }
+
+        head->FreeObjects = 0;
         return taken;
     }
 

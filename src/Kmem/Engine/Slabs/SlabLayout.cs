@@ -62,8 +62,12 @@ internal struct SlabLayout
     /// <summary>ceil(2^32 / (stride / 8)) mod 2^32, with which <see cref="Slab"/> divides and tests for object boundaries; 1 if the slab has one object.</summary>
     public uint StrideReciprocal;
 
+    /// <summary>Bytes before the first object: none, unless objects are checked (<see cref="CheckedLayout"/>).</summary>
+    public uint LeadBytes;
+
     public readonly nuint SlabBytes => Pages.Order.Bytes(Order);
 
+    /// <summary>What no object has: behind the last and before the first.</summary>
     public readonly uint TailBytes => (uint)(SlabBytes - ((nuint)Objects * StrideBytes));
 
     /// <summary>Where the last object ends, in granules.</summary>
@@ -108,9 +112,33 @@ internal struct SlabLayout
             AlignmentBytes = alignment,
             Order = order,
             Objects = objects,
-            StrideReciprocal = objects == 1 ? 1 : unchecked((uint)(((1ul << 32) + (stride / GranuleBytes) - 1) / (stride / GranuleBytes))),
+            StrideReciprocal = ReciprocalOf(stride, objects),
         };
     }
+
+    /// <summary>
+    /// The same with a given stride and something before the first object. False: not even one object fits into a block of the largest order.
+    /// </summary>
+    public static bool TryComputeLed(uint objectSizeBytes, uint strideBytes, uint leadBytes, uint alignmentBytes, SlabRule rule, int cpuCount, out SlabLayout layout)
+    {
+        layout = default;
+        if (strideBytes + leadBytes > ObjectSizeBytesMax)
+        {
+            return false;
+        }
+
+        layout = Compute(strideBytes, alignmentBytes, rule, cpuCount, false);
+        int orderForOne = OrderFor(strideBytes + leadBytes);
+        layout.Order = layout.Order > orderForOne ? layout.Order : orderForOne;
+        layout.ObjectSizeBytes = objectSizeBytes;
+        layout.LeadBytes = leadBytes;
+        layout.Objects = (uint)((layout.SlabBytes - leadBytes) / strideBytes);
+        layout.StrideReciprocal = ReciprocalOf(strideBytes, layout.Objects);
+        return true;
+    }
+
+    private static uint ReciprocalOf(uint stride, uint objects) =>
+        objects == 1 ? 1 : unchecked((uint)(((1ul << 32) + (stride / GranuleBytes) - 1) / (stride / GranuleBytes)));
 
     private static int KernelOrder(uint stride, int cpuCount)
     {

@@ -29,7 +29,7 @@ internal unsafe partial struct SlabLists
             for (uint number = lists->_heads[list]; number != 0; number = At(lists, number)->Next)
             {
                 Page* head = At(lists, number);
-                nuint address = (nuint)Zone.AddressOf(lists->PageZone, head);
+                nuint address = (nuint)Zone.AddressOf(lists->PageZone, head) + lists->Layout.LeadBytes;
                 for (uint index = 0; index < lists->Layout.Objects; index++)
                 {
                     if (!Slab.IsFree(head, &lists->Layout, index))
@@ -51,6 +51,52 @@ internal unsafe partial struct SlabLists
         bool free = Slab.IsFree(Slab.HeadOf(page), &lists->Layout, Slab.IndexOf(page, (nuint)address));
         RankedLock.Exit(&lists->Lock, LockRank.Slabs);
         return free;
+    }
+
+    /// <summary>Whether bits, count and descriptors of an object's slab agree. Takes the lock.</summary>
+    public static bool IsSlabOfValid(SlabLists* lists, void* address)
+    {
+        RankedLock.Enter(&lists->Lock, LockRank.Slabs);
+        Page* head = Slab.HeadOf(Zone.PageOf(lists->PageZone, address));
+        bool valid = Slab.DescribesAllPages(head, &lists->Layout) && Slab.IsValid(head, &lists->Layout);
+        RankedLock.Exit(&lists->Lock, LockRank.Slabs);
+        return valid;
+    }
+
+    public static nuint StartOfSlab(SlabLists* lists, void* address) =>
+        (nuint)Zone.AddressOf(lists->PageZone, Slab.HeadOf(Zone.PageOf(lists->PageZone, address)));
+
+    /// <summary>Takes all free objects of an object's slab, so that no one is handed out; returns how many. Takes the lock.</summary>
+    public static int TakeAllOf(SlabLists* lists, void* address)
+    {
+        RankedLock.Enter(&lists->Lock, LockRank.Slabs);
+        Page* head = Slab.HeadOf(Zone.PageOf(lists->PageZone, address));
+        int taken = Slab.TakeAll(head, &lists->Layout);
+        lists->FreeObjects -= taken;
+        Relist(lists, head);
+        RankedLock.Exit(&lists->Lock, LockRank.Slabs);
+        return taken;
+    }
+
+    /// <summary>All objects that are out come back, whoever has them. Takes the lock.</summary>
+    public static void ReturnAllOut(SlabLists* lists)
+    {
+        RankedLock.Enter(&lists->Lock, LockRank.Slabs);
+        for (byte list = 0; list < ListFree; list++)
+        {
+            while (lists->_heads[list] != 0)
+            {
+                Page* head = At(lists, lists->_heads[list]);
+                for (uint index = 0; index < lists->Layout.Objects; index++)
+                {
+                    lists->FreeObjects += Slab.Return(head, &lists->Layout, index) ? 1 : 0;
+                }
+
+                Relist(lists, head);
+            }
+        }
+
+        RankedLock.Exit(&lists->Lock, LockRank.Slabs);
     }
 
     /// <summary>Walks all lists and recounts.</summary>

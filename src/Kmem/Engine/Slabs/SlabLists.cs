@@ -47,6 +47,9 @@ internal unsafe partial struct SlabLists
     /// <summary>Never changes.</summary>
     public SlabAccess Access;
 
+    /// <summary>Null where objects are not checked. Never changes.</summary>
+    public CheckedLayout* Checked;
+
     /// <summary>Rank <see cref="LockRank.Slabs"/>. Guards all that follows and the bits and links of every slab.</summary>
     public RankedLock Lock;
 
@@ -172,7 +175,7 @@ internal unsafe partial struct SlabLists
         }
     }
 
-    /// <summary>The slab of an object and where it starts; null if the slab is gone.</summary>
+    /// <summary>The slab of an object and where its first object starts; null if the slab is gone.</summary>
     private static Page* HeadOfObject(SlabLists* lists, nuint address, nuint* start)
     {
         Page* page = Zone.PageOf(lists->PageZone, (void*)address);
@@ -227,6 +230,11 @@ internal unsafe partial struct SlabLists
         {
             Zone.FreeBlock(lists->PageZone, head, cpu);
             return 0;
+        }
+
+        if (lists->Checked != null)
+        {
+            CheckedObject.PrepareSlab(lists->Checked, (nuint)Zone.AddressOf(lists->PageZone, head));
         }
 
         Page* tablePage = null;

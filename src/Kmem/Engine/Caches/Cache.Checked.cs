@@ -1,0 +1,405 @@
+using Kmem.Engine.Pages;
+using Kmem.Engine.Primitives;
+using Kmem.Engine.Slabs;
+
+namespace Kmem.Engine.Caches;
+
+// Theory of checked caches.
+//
+// Checks of a cache are switched on and off while it is in use. Its objects cannot change their layout, so a cache whose objects are to be
+// checked gets a *twin*: a cache of its own, with the checked layout, without magazines. The cache allocates from the twin while the checks are
+// on; an object is freed to the cache that its page names. So what was allocated before drains from the slabs that it is in, and nothing is looked up.
+//
+//      checks on     CheckedBy = twin, the magazines of the cache are emptied: from now on every rung finds nothing and every call is slow
+//      checks off    CheckedBy = 0
+//
+// Other letters are another twin. Twins live as long as their cache; what they have in slabs goes back to the pages as from any cache.
+//
+// The inlined rungs do not know of checks: where a cache has no magazines they find nothing, as ever.
+//
+// Freed objects of a twin wait in a queue, the oldest first, before they go to their slab: a write after free finds its object free, and a second
+// free finds what the first has left. They are counted as rounds of the twin's depot, and its lock guards the queue.
+//
+//      state     Free → Live → Leaving → Free            each step by one exchange: of two frees one is the second
+//                any → SetAside                          damaged: stays out of the slab for good
+
+/// <summary>Allocation and free of checked objects.</summary>
+internal unsafe partial struct Cache
+{
+    /// <summary>Damaged objects that an allocation passes over before it gives up.</summary>
+    private const int DamagedTriesMax = 64;
+
+    /// <summary>Freed objects that wait, at most, in bytes and in number.</summary>
+    private const long QueueBytesMax = 1024 * 1024;
+
+    private const long QueueObjectsMax = 16 * 1024;
+
+    public readonly bool IsTwin => (Flags & CacheFlags.Twin) != 0;
+
+    /// <summary>Index of the cache as its user knows it.</summary>
+    public readonly int UserIndex => IsTwin ? TwinOf : Index;
+
+    /// <summary>Bytes that a caller may use of an object: of a size class all of it.</summary>
+    public readonly uint CapacityBytes => IsTwin ? Checked.CapacityBytes
+        : (Flags & CacheFlags.SizeClass) != 0 ? Slabs.Layout.StrideBytes
+        : Slabs.Layout.ObjectSizeBytes;
+
+    private static void* AllocateChecked(Cache* cache, nuint requestedBytes)
+    {
+        Cache* twin = CacheRegistry.At(cache->Registry, Atomic.Load(&cache->CheckedBy));
+        if ((twin->Checks & CacheChecks.Faults) != 0 && FaultPlan.Fails(&cache->Plan))
+        {
+            Face.NoteInjectedFault();
+            return null;
+        }
+
+        CheckedLayout* layout = &twin->Checked;
+        for (int tries = 0; tries < DamagedTriesMax; tries++)
+        {
+            nuint address = TakeChecked(twin);
+            if (address == 0)
+            {
+                return null;
+            }
+
+            Damage damage = default;
+            if (!CheckedObject.IsFreeObjectWhole(layout, address, &damage) || !IsSlabWhole(twin, address, &damage))
+            {
+                if (!Repairs(twin, &damage))
+                {
+                    continue;
+                }
+
+                CheckedObject.MakeFree(layout, address);
+            }
+
+            CheckedObject.MakeLive(layout, address, requestedBytes < layout->CapacityBytes ? requestedBytes : layout->CapacityBytes);
+            NoteAllocated(layout, cache, address);
+            if (twin->Constructor != null && !twin->Constructor((void*)address, twin->Context))
+            {
+                CheckedObject.MakeFree(layout, address);
+                ReturnChecked(twin, address);
+                return null;
+            }
+
+            _ = Atomic.Add(&twin->DirectAllocs, 1);
+            if ((twin->Checks & CacheChecks.Trace) != 0)
+            {
+                Face.TraceAllocated(cache, (void*)address, requestedBytes);
+            }
+
+            return (void*)address;
+        }
+
+        return null;
+    }
+
+    /// <summary>From the slabs; before memory is out, what waits goes there first.</summary>
+    private static nuint TakeChecked(Cache* twin)
+    {
+        nuint address;
+        if (SlabLists.TakeObjects(&twin->Slabs, &address, 1, 0) != 0)
+        {
+            return address;
+        }
+
+        ReleaseFreed(twin, 0);
+        return SlabLists.TakeObjects(&twin->Slabs, &address, 1, 0) != 0 ? address : 0;
+    }
+
+    private static void NoteAllocated(CheckedLayout* layout, Cache* cache, nuint address)
+    {
+        if (!layout->HasTrack)
+        {
+            return;
+        }
+
+        ObjectTrack* track = CheckedObject.TrackOf(layout, address);
+        track->NextOrScope = 0;
+        if ((layout->Checks & CacheChecks.Users) != 0)
+        {
+            OsTableClock(cache, &track->AllocMilliseconds);
+            track->AllocThread = Face.CurrentThreadNumber();
+            track->AllocStack = Face.CaptureStack();
+            track->NextOrScope = Face.CurrentScope();
+        }
+
+        CheckedObject.SetState(layout, address, TrackState.Live);
+    }
+
+    // ------------------------------------------------------------------ free, the mirror
+
+    /// <summary>The caller has checked that the address starts an object of this twin. False: it is free already.</summary>
+    public static bool FreeChecked(Cache* twin, void* pointer)
+    {
+        nuint address = (nuint)pointer;
+        CheckedLayout* layout = &twin->Checked;
+        Damage damage = default;
+        bool isWhole = CheckedObject.IsLiveObjectWhole(layout, address, &damage);
+        if (layout->HasTrack && !CheckedObject.TryChangeState(layout, address, TrackState.Live, TrackState.Leaving))
+        {
+            TrackState state = CheckedObject.StateOf(layout, address);
+            if (state is TrackState.Free or TrackState.Leaving or TrackState.SetAside || SlabLists.IsInSlab(&twin->Slabs, pointer))
+            {
+                return false;
+            }
+
+            damage.Kind = DamageKind.Track;
+            damage.Object = address;
+            damage.Address = (nuint)CheckedObject.TrackOf(layout, address);
+            damage.Bytes = 4;
+            isWhole = false;
+            CheckedObject.SetState(layout, address, TrackState.Leaving);
+        }
+        else if (!layout->HasTrack && SlabLists.IsInSlab(&twin->Slabs, pointer))
+        {
+            return false;
+        }
+
+        isWhole = isWhole && IsSlabWhole(twin, address, &damage);
+        if (!isWhole && !Repairs(twin, &damage))
+        {
+            return true;
+        }
+
+        if ((twin->Checks & CacheChecks.Trace) != 0)
+        {
+            Face.TraceFreed(twin, pointer);
+        }
+
+        if (twin->Destructor != null)
+        {
+            twin->Destructor(pointer, twin->Context);
+        }
+
+        CheckedObject.MakeFree(layout, address);
+        _ = Atomic.Add(&twin->DirectFrees, 1);
+        if (!layout->HasTrack)
+        {
+            ReturnChecked(twin, address);
+            return true;
+        }
+
+        if ((layout->Checks & CacheChecks.Users) != 0)
+        {
+            ObjectTrack* track = CheckedObject.TrackOf(layout, address);
+            OsTableClock(twin, &track->FreeMilliseconds);
+            track->FreeThread = Face.CurrentThreadNumber();
+            track->FreeStack = Face.CaptureStack();
+        }
+
+        Enqueue(twin, address);
+        ReleaseFreed(twin, QueueLengthMax(layout));
+        return true;
+    }
+
+    /// <summary>A live object has another number of bytes in use from now on: what is beyond them is red.</summary>
+    public static void NoteResized(Cache* cache, void* pointer, nuint requestedBytes)
+    {
+        if (cache->IsTwin)
+        {
+            CheckedObject.MakeLive(&cache->Checked, (nuint)pointer, requestedBytes < cache->Checked.CapacityBytes ? requestedBytes : cache->Checked.CapacityBytes);
+        }
+    }
+
+    private static long QueueLengthMax(CheckedLayout* layout)
+    {
+        long byBytes = QueueBytesMax / layout->Slab.StrideBytes;
+        return byBytes < QueueObjectsMax ? byBytes : QueueObjectsMax;
+    }
+
+    private static void Enqueue(Cache* twin, nuint address)
+    {
+        ObjectTrack* track = CheckedObject.TrackOf(&twin->Checked, address);
+        track->NextOrScope = 0;
+        RankedLock.Enter(&twin->Depot.Lock, LockRank.Depot);
+        CheckedObject.SetState(&twin->Checked, address, TrackState.Free);
+        if (twin->QueueTail != 0)
+        {
+            CheckedObject.TrackOf(&twin->Checked, twin->QueueTail)->NextOrScope = address;
+        }
+        else
+        {
+            twin->QueueHead = address;
+        }
+
+        twin->QueueTail = address;
+        Atomic.Store(&twin->Depot.Rounds, twin->Depot.Rounds + 1);
+        RankedLock.Exit(&twin->Depot.Lock, LockRank.Depot);
+    }
+
+    /// <summary>The objects that wait longest go to their slabs until so many are left.</summary>
+    public static void ReleaseFreed(Cache* twin, long keep)
+    {
+        while (Atomic.Load(&twin->Depot.Rounds) > keep)
+        {
+            nuint address = Dequeue(twin);
+            if (address == 0)
+            {
+                return;
+            }
+
+            Damage damage = default;
+            if (CheckedObject.IsFreeObjectWhole(&twin->Checked, address, &damage))
+            {
+                ReturnChecked(twin, address);
+            }
+            else if (Repairs(twin, &damage))
+            {
+                CheckedObject.MakeFree(&twin->Checked, address);
+                ReturnChecked(twin, address);
+            }
+        }
+    }
+
+    private static nuint Dequeue(Cache* twin)
+    {
+        RankedLock.Enter(&twin->Depot.Lock, LockRank.Depot);
+        nuint address = twin->QueueHead;
+        if (address != 0)
+        {
+            nuint next = CheckedObject.TrackOf(&twin->Checked, address)->NextOrScope;
+
+            // A link that was overwritten leads nowhere: the rest of the queue stays out of its slabs.
+            bool isLink = next != 0 && IsObjectOf(twin, next);
+            twin->QueueHead = isLink ? next : 0;
+            twin->QueueTail = isLink ? twin->QueueTail : 0;
+            long lost = isLink || address == twin->QueueTail ? 0 : twin->Depot.Rounds - 1;
+            Atomic.Store(&twin->Depot.Rounds, isLink ? twin->Depot.Rounds - 1 : 0);
+            twin->DamagedObjects += twin->QueueHead == 0 && lost > 0 ? lost : 0;
+        }
+
+        RankedLock.Exit(&twin->Depot.Lock, LockRank.Depot);
+        return address;
+    }
+
+    private static bool IsObjectOf(Cache* twin, nuint address)
+    {
+        Page* page = Zone.PageOf(twin->Registry->Zone, (void*)address);
+        return page != null && page->CacheIndex == twin->Index && Slab.IsObject(page, address);
+    }
+
+    private static void ReturnChecked(Cache* twin, nuint address)
+    {
+        if (IsInSetAsideSlab(twin, address))
+        {
+            SetAside(twin, address);
+            return;
+        }
+
+        if (twin->Checked.HasTrack)
+        {
+            CheckedObject.SetState(&twin->Checked, address, TrackState.Free);
+        }
+
+        SlabFault fault = default;
+        SlabLists.ReturnObjects(&twin->Slabs, &address, 1, 0, &fault);
+        if (fault.Count != 0)
+        {
+            CacheRegistry.NoteDoubleFree(twin->Registry, twin, fault);
+        }
+    }
+
+    // ------------------------------------------------------------------ damage
+
+    /// <summary>F: whether bits, counts and descriptors of the object's slab agree.</summary>
+    private static bool IsSlabWhole(Cache* twin, nuint address, Damage* damage)
+    {
+        if ((twin->Checks & CacheChecks.Consistency) == 0 || SlabLists.IsSlabOfValid(&twin->Slabs, (void*)address))
+        {
+            return true;
+        }
+
+        damage->Kind = DamageKind.Slab;
+        damage->Object = address;
+        damage->Address = address;
+        return false;
+    }
+
+    /// <summary>
+    /// Tells of damage, after which the object is not used again, unless the face wants it repaired: then true. May not return, where the face throws.
+    /// </summary>
+    private static bool Repairs(Cache* twin, Damage* damage)
+    {
+        DamagePolicy policy = Face.PolicyFor(twin);
+        if (policy != DamagePolicy.Repair)
+        {
+            SetAside(twin, damage->Object);
+        }
+
+        if (policy == DamagePolicy.SetSlabAside)
+        {
+            SetSlabAside(twin, damage->Object);
+        }
+
+        Face.ReportDamage(twin, damage, policy);
+        return policy == DamagePolicy.Repair;
+    }
+
+    private static void SetAside(Cache* twin, nuint address)
+    {
+        if (twin->Checked.HasTrack)
+        {
+            CheckedObject.SetState(&twin->Checked, address, TrackState.SetAside);
+        }
+
+        _ = Atomic.Add(&twin->DamagedObjects, 1);
+    }
+
+    /// <summary>No object of the slab is handed out any more. A cache remembers a few such slabs; beyond them it is objects that are set aside.</summary>
+    private static void SetSlabAside(Cache* twin, nuint address)
+    {
+        nuint slab = SlabLists.StartOfSlab(&twin->Slabs, (void*)address);
+        for (int index = 0; index < SetAsideSlabsMax; index++)
+        {
+            fixed (ulong* entry = &twin->SetAsideSlabs[index])
+            {
+                if (*entry == slab || Atomic.CompareExchange(entry, 0, slab))
+                {
+                    _ = Atomic.Add(&twin->DamagedObjects, SlabLists.TakeAllOf(&twin->Slabs, (void*)address));
+                    return;
+                }
+            }
+        }
+    }
+
+    private static bool IsInSetAsideSlab(Cache* twin, nuint address)
+    {
+        if (twin->SetAsideSlabs[0] == 0)
+        {
+            return false;
+        }
+
+        nuint slab = SlabLists.StartOfSlab(&twin->Slabs, (void*)address);
+        for (int index = 0; index < SetAsideSlabsMax; index++)
+        {
+            if (twin->SetAsideSlabs[index] == slab)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>What is set aside never comes back: a cache may end all the same.</summary>
+    public static bool IsEmptyButForDamage(Cache* twin) => (twin->Slabs.Slabs * twin->Slabs.Layout.Objects) - twin->Slabs.FreeObjects <= Atomic.Load(&twin->DamagedObjects);
+
+    private static void OsTableClock(Cache* cache, uint* milliseconds) => *milliseconds = (uint)cache->Registry->Os->NowMilliseconds(cache->Registry->Os->Context);
+}
+
+/// <summary>What becomes of a damaged object, and of the caller that found it.</summary>
+internal enum DamagePolicy
+{
+    /// <summary>The object is set aside, and the caller is told, as the face does that.</summary>
+    Throw,
+
+    /// <summary>The slab is set aside; the caller goes on with another object.</summary>
+    SetSlabAside,
+
+    /// <summary>The object is made whole and used.</summary>
+    Repair,
+
+    /// <summary>The process ends.</summary>
+    FailFast,
+}

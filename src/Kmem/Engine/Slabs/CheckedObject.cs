@@ -1,0 +1,185 @@
+using Kmem.Engine.Primitives;
+
+namespace Kmem.Engine.Slabs;
+
+/// <summary>Where an object was damaged.</summary>
+internal enum DamageKind
+{
+    None,
+
+    /// <summary>Written before the start.</summary>
+    LeftZone,
+
+    /// <summary>Written past the requested bytes.</summary>
+    RightZone,
+
+    /// <summary>Written after the free.</summary>
+    AfterFree,
+
+    /// <summary>The track makes no sense.</summary>
+    Track,
+
+    /// <summary>The bits or descriptors of the slab do not agree.</summary>
+    Slab,
+}
+
+/// <summary>What a check found: the first bad byte and how far the damage goes.</summary>
+internal struct Damage
+{
+    public DamageKind Kind;
+    public nuint Object;
+
+    /// <summary>Of the first byte that is not as it was left.</summary>
+    public nuint Address;
+
+    /// <summary>From the first bad byte to the last, both counted.</summary>
+    public nuint Bytes;
+
+    public byte Found;
+    public byte Expected;
+}
+
+/// <summary>Filling and checking what lies around an object and, while it is free, in it. See the theory in <c>CheckedLayout.cs</c>.</summary>
+/// <remarks>The values are those of the kernel's include/linux/poison.h, so that they are known in a dump.</remarks>
+internal static unsafe class CheckedObject
+{
+    public const byte ZoneOfFree = 0xBB;
+    public const byte ZoneOfLive = 0xCC;
+    public const byte Poison = 0x6B;
+    public const byte PoisonEnd = 0xA5;
+
+    public static ObjectTrack* TrackOf(CheckedLayout* layout, nuint address) => (ObjectTrack*)(address + layout->TrackOffset);
+
+    public static uint Mixed(TrackState state, nuint address) => (uint)state ^ (uint)(address >> 3);
+
+    public static TrackState StateOf(CheckedLayout* layout, nuint address) =>
+        (TrackState)(Atomic.Load(&TrackOf(layout, address)->State) ^ (uint)(address >> 3));
+
+    public static void SetState(CheckedLayout* layout, nuint address, TrackState state) =>
+        Atomic.Store(&TrackOf(layout, address)->State, Mixed(state, address));
+
+    /// <summary>False: it was in another state, or somebody was faster.</summary>
+    public static bool TryChangeState(CheckedLayout* layout, nuint address, TrackState from, TrackState to) =>
+        Atomic.CompareExchange(&TrackOf(layout, address)->State, Mixed(from, address), Mixed(to, address));
+
+    /// <summary>All objects of a fresh slab become free ones.</summary>
+    public static void PrepareSlab(CheckedLayout* layout, nuint slabAddress)
+    {
+        nuint address = slabAddress + layout->Slab.LeadBytes;
+        for (uint index = 0; index < layout->Slab.Objects; index++, address += layout->Slab.StrideBytes)
+        {
+            MakeFree(layout, address);
+            if (layout->HasTrack)
+            {
+                Memory.Clear((byte*)address + layout->TrackOffset, layout->TrackBytes);
+                SetState(layout, address, TrackState.Free);
+            }
+        }
+    }
+
+    /// <summary>Zones and poison of a free object. The track stays as it is.</summary>
+    public static void MakeFree(CheckedLayout* layout, nuint address)
+    {
+        if ((layout->Checks & CacheChecks.Poison) != 0)
+        {
+            Memory.Fill((byte*)address, layout->CapacityBytes - 1, Poison);
+            *((byte*)address + layout->CapacityBytes - 1) = PoisonEnd;
+        }
+
+        FillZones(layout, address, layout->CapacityBytes, ZoneOfFree);
+    }
+
+    /// <summary>Zones of an object in somebody's hands. The bytes stay poisoned: who reads what he did not write sees it.</summary>
+    public static void MakeLive(CheckedLayout* layout, nuint address, nuint requestedBytes)
+    {
+        if (layout->HasTrack)
+        {
+            TrackOf(layout, address)->RequestedBytes = (uint)requestedBytes;
+        }
+
+        FillZones(layout, address, requestedBytes, ZoneOfLive);
+    }
+
+    private static void FillZones(CheckedLayout* layout, nuint address, nuint requestedBytes, byte value)
+    {
+        if (layout->LeftZoneBytes != 0)
+        {
+            Memory.Fill((byte*)address - layout->LeftZoneBytes, layout->LeftZoneBytes, value);
+            Memory.Fill((byte*)address + requestedBytes, layout->TrackOffset - requestedBytes, value);
+        }
+    }
+
+    /// <summary>False, and what is wrong, if a free object is not as it was left.</summary>
+    public static bool IsFreeObjectWhole(CheckedLayout* layout, nuint address, Damage* damage)
+    {
+        if (layout->HasTrack && StateOf(layout, address) != TrackState.Free)
+        {
+            return Tell(damage, DamageKind.Track, address, (nuint)TrackOf(layout, address), 4, 0, 0);
+        }
+
+        return AreZonesWhole(layout, address, layout->CapacityBytes, ZoneOfFree, damage)
+            && ((layout->Checks & CacheChecks.Poison) == 0 || IsPoisonWhole(layout, address, damage));
+    }
+
+    /// <summary>False, and what is wrong, if somebody wrote around an object that is in somebody's hands.</summary>
+    public static bool IsLiveObjectWhole(CheckedLayout* layout, nuint address, Damage* damage)
+    {
+        nuint requested = layout->CapacityBytes;
+        if (layout->HasTrack)
+        {
+            requested = TrackOf(layout, address)->RequestedBytes;
+            if (requested > layout->CapacityBytes)
+            {
+                return Tell(damage, DamageKind.Track, address, (nuint)(&TrackOf(layout, address)->RequestedBytes), 4, 0, 0);
+            }
+        }
+
+        return AreZonesWhole(layout, address, requested, ZoneOfLive, damage);
+    }
+
+    private static bool AreZonesWhole(CheckedLayout* layout, nuint address, nuint requestedBytes, byte value, Damage* damage) =>
+        layout->LeftZoneBytes == 0
+        || (Is(address - layout->LeftZoneBytes, layout->LeftZoneBytes, value, DamageKind.LeftZone, address, damage)
+            && Is(address + requestedBytes, layout->TrackOffset - requestedBytes, value, DamageKind.RightZone, address, damage));
+
+    private static bool IsPoisonWhole(CheckedLayout* layout, nuint address, Damage* damage)
+    {
+        nuint last = address + layout->CapacityBytes - 1;
+        if (!Is(address, layout->CapacityBytes - 1, Poison, DamageKind.AfterFree, address, damage))
+        {
+            damage->Bytes = *(byte*)last != PoisonEnd ? last + 1 - damage->Address : damage->Bytes;
+            return false;
+        }
+
+        return *(byte*)last == PoisonEnd || Tell(damage, DamageKind.AfterFree, address, last, 1, *(byte*)last, PoisonEnd);
+    }
+
+    /// <summary>Whether all bytes have one value; else where the first and the last do not.</summary>
+    private static bool Is(nuint start, nuint bytes, byte value, DamageKind kind, nuint address, Damage* damage)
+    {
+        nuint at = Memory.FindOther((byte*)start, bytes, value);
+        if (at == bytes)
+        {
+            return true;
+        }
+
+        nuint last = bytes - 1;
+        while (*((byte*)start + last) == value)
+        {
+            last--;
+        }
+
+        return Tell(damage, kind, address, start + at, last + 1 - at, *((byte*)start + at), value);
+    }
+
+    private static bool Tell(Damage* damage, DamageKind kind, nuint address, nuint bad, nuint bytes, byte found, byte expected)
+    {
+        damage->Kind = kind;
+        damage->Object = address;
+        damage->Address = bad;
+        damage->Bytes = bytes;
+        damage->Found = found;
+        damage->Expected = expected;
+        return false;
+    }
+}
