@@ -2,6 +2,7 @@ using System;
 using System.Runtime.CompilerServices;
 using System.Text;
 using Kmem.Diagnostics;
+using Kmem.Engine;
 using Kmem.Engine.Caches;
 using Kmem.Engine.Pages;
 using Kmem.Engine.Primitives;
@@ -139,7 +140,9 @@ public sealed unsafe class KmemCache : IDisposable
         _hasFronts = _core->FrontOffset != 0;
         LetAllocate(_core);
         Layout = new KmemSlabLayout(_core->Slabs.Layout);
+        _heap.SetPolicy(_index, options.MisusePolicy);
         _heap.Register(this);
+        _heap.ApplyDebug(_core);
     }
 
     /// <summary>Name of the cache.</summary>
@@ -260,7 +263,7 @@ public sealed unsafe class KmemCache : IDisposable
         fixed (nint* start = objects)
         {
             bool done = Cache.AllocateBulk(_core, (nuint*)start, objects.Length);
-            if (!done && !ConstructorBridge.Refused)
+            if (!done && !ConstructorBridge.Refused && !Face.TakeInjectedFault())
             {
                 SizedHeap.ReclaimUnused(_heap.Core);
                 done = Cache.AllocateBulk(_core, (nuint*)start, objects.Length);
@@ -309,6 +312,34 @@ public sealed unsafe class KmemCache : IDisposable
         }
 
         _heap.ThrowIfDoubleFree();
+        _heap.ThrowIfDamage();
+    }
+
+    /// <summary>What is checked in this cache. May be changed at any time: objects that are live keep the layout that they were allocated with.</summary>
+    /// <exception cref="OutOfMemoryException">There is no memory for the checks: nothing has changed.</exception>
+    /// <exception cref="ObjectDisposedException">The cache was disposed.</exception>
+    public KmemChecks Checks
+    {
+        get
+        {
+            ThrowIfDisposed();
+            return (KmemChecks)CheckSwitch.Get(_core);
+        }
+
+        set
+        {
+            ThrowIfDisposed();
+            _heap.SetChecks(_core, value);
+        }
+    }
+
+    /// <summary>What fails while <see cref="KmemChecks.Faults"/> is on. Counting starts anew.</summary>
+    /// <param name="plan">The plan; null: nothing fails.</param>
+    /// <exception cref="ObjectDisposedException">The cache was disposed.</exception>
+    public void SetFaults(KmemFaultPlan? plan)
+    {
+        ThrowIfDisposed();
+        KmemHeap.SetFaults(_core, plan);
     }
 
     /// <summary>Empties the magazines and gives every empty slab back to the page allocator.</summary>
@@ -320,6 +351,7 @@ public sealed unsafe class KmemCache : IDisposable
         ThrowIfDisposed();
         int slabs = Cache.Shrink(_core);
         _heap.ThrowIfDoubleFree();
+        _heap.ThrowIfDamage();
         return slabs;
     }
 
@@ -403,12 +435,14 @@ public sealed unsafe class KmemCache : IDisposable
         _ = ConstructorBridge.TakeRefusal();
         void* round = Cache.Allocate(_core);
         ConstructorBridge.ThrowPending();
-        if (round == null && !ConstructorBridge.Refused)
+        if (round == null && !ConstructorBridge.Refused && !Face.TakeInjectedFault())
         {
             SizedHeap.ReclaimUnused(_heap.Core);
             round = Cache.Allocate(_core);
             ConstructorBridge.ThrowPending();
         }
+
+        round = _heap.ThrowIfDamage(round);
 
         if (round != null && _clearsOnAlloc)
         {
@@ -425,6 +459,7 @@ public sealed unsafe class KmemCache : IDisposable
         LetFindFront(stackAddress);
         ThrowIfMisuse(SizedHeap.FreeToCache(_heap.Core, _core, pointer), pointer, nameof(Free));
         _heap.ThrowIfDoubleFree();
+        _heap.ThrowIfDamage();
     }
 
     /// <summary>From where the caller looked for its thread's front, it finds it the next time.</summary>

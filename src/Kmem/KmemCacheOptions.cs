@@ -32,6 +32,9 @@ public sealed unsafe class KmemCacheOptions
     /// <summary>Flags.</summary>
     public KmemCacheFlags Flags { get; set; }
 
+    /// <summary>What is done about a mistake with this cache's objects; null takes the heap's <see cref="KmemHeapOptions.MisusePolicy"/>.</summary>
+    public KmemMisusePolicy? MisusePolicy { get; set; }
+
     /// <summary>The rule for the size of slabs; null takes the heap's.</summary>
     public KmemSlabRule? SlabRule { get; set; }
 

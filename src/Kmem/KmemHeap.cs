@@ -70,6 +70,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
         ThrowIfUnknown(options.SizeClasses, nameof(options));
         ThrowIfUnknown(options.SlabRule, nameof(options));
         ThrowIfUnknown(options.MisusePolicy, nameof(options));
+        _debug = ParseDebug(options.Debug ?? Environment.GetEnvironmentVariable("KMEM_DEBUG"), options.Debug == null ? "KMEM_DEBUG" : nameof(options));
         _options = options;
         Restartable = ChooseFrontEnd(options.FrontEnd);
         HasFronts = isShared && Restartable && Face.CanWatchThreads;
@@ -96,6 +97,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
         FirstBase = Core->Zone.FirstBase;
         MemoryMap = Core->Zone.MemoryMapOfFirst;
         Frontier = &Core->Zone.FirstFrontierBytes;
+        SetChecksOfNewHeap();
         Pages = new PageAllocator(this);
         HeapDirectory.Add(this);
         if (options.MaintenanceIntervalMilliseconds != 0)
@@ -144,14 +146,14 @@ public sealed unsafe partial class KmemHeap : IDisposable
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         void* memory = SizedHeap.Allocate(Core, sizeBytes);
-        if (memory == null && sizeBytes <= SizedHeap.SizeBytesMax)
+        if (memory == null && sizeBytes <= SizedHeap.SizeBytesMax && !Face.TakeInjectedFault())
         {
             // What magazines and empty slabs hold may serve this request.
             SizedHeap.ReclaimUnused(Core);
             memory = SizedHeap.Allocate(Core, sizeBytes);
         }
 
-        return memory;
+        return ThrowIfDamage(memory);
     }
 
     /// <inheritdoc cref="Kmalloc.AllocZeroed"/>
@@ -179,12 +181,13 @@ public sealed unsafe partial class KmemHeap : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         ThrowIfNotAlignment(alignmentBytes, SizedHeap.AlignmentBytesMax);
         void* memory = SizedHeap.AllocateAligned(Core, sizeBytes, alignmentBytes);
-        if (memory == null)
+        if (memory == null && !Face.TakeInjectedFault())
         {
             SizedHeap.ReclaimUnused(Core);
             memory = SizedHeap.AllocateAligned(Core, sizeBytes, alignmentBytes);
         }
 
+        memory = ThrowIfDamage(memory);
         return memory != null ? memory : throw OutOfMemory($"{sizeBytes} bytes aligned to {alignmentBytes}");
     }
 
@@ -195,7 +198,8 @@ public sealed unsafe partial class KmemHeap : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         void* moved = SizedHeap.Reallocate(Core, pointer, sizeBytes, out Misuse misuse);
         ThrowIfMisuse(misuse, pointer, "Realloc");
-        if (moved == null && sizeBytes <= SizedHeap.SizeBytesMax)
+        ThrowIfDamage();
+        if (moved == null && !Face.TakeInjectedFault() && sizeBytes <= SizedHeap.SizeBytesMax)
         {
             SizedHeap.ReclaimUnused(Core);
             moved = SizedHeap.Reallocate(Core, pointer, sizeBytes, out misuse);
@@ -269,6 +273,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
         }
 
         ThrowIfDoubleFree();
+        ThrowIfDamage();
     }
 
     /// <summary>Empties every magazine, also those of threads, frees every empty slab and gives every free page back to the OS, now.</summary>
@@ -284,6 +289,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
         }
 
         ThrowIfDoubleFree();
+        ThrowIfDamage();
         return bytes;
     }
 
@@ -392,8 +398,8 @@ public sealed unsafe partial class KmemHeap : IDisposable
     internal void* AllocSlow(nuint sizeBytes)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        void* memory = SizedHeap.AllocateSlow(Core, sizeBytes);
-        if (memory == null)
+        void* memory = ThrowIfDamage(SizedHeap.AllocateSlow(Core, sizeBytes));
+        if (memory == null && !Face.TakeInjectedFault())
         {
             memory = TryAlloc(sizeBytes);
         }
@@ -407,6 +413,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         ThrowIfMisuse(SizedHeap.Free(Core, pointer), pointer, "Free");
         ThrowIfDoubleFree();
+        ThrowIfDamage();
     }
 
     internal void ThrowIfMisuse(Misuse misuse, void* pointer, string operation)
@@ -460,6 +467,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
                 {
                     // A mistake found here is reported by the next slow free or by Validate, in a caller's stack.
                     _ = SizedHeap.Maintain(Core, _options.PurgeDelayMilliseconds);
+                    _pendingDamage ??= DamageReport.TakePending();
                 }
             }
             finally

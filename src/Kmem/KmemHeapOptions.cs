@@ -47,6 +47,14 @@ public enum KmemMisusePolicy
 
     /// <summary>End the process with the report as its message.</summary>
     FailFast,
+
+    /// <summary>
+    /// Report and go on: a damaged object's whole slab is set aside, the caller gets another one. Mistakes at a free that damaged nothing throw all the same.
+    /// </summary>
+    Quarantine,
+
+    /// <summary>Report and go on: the damaged object is made whole and stays in use. Mistakes at a free that damaged nothing throw all the same.</summary>
+    Repair,
 }
 
 /// <summary>Settings of a <see cref="KmemHeap"/>. They are read when the heap is made; later changes have no effect.</summary>
@@ -85,4 +93,11 @@ public sealed class KmemHeapOptions
 
     /// <summary>What is done about a caller's mistake.</summary>
     public KmemMisusePolicy MisusePolicy { get; set; }
+
+    /// <summary>
+    /// What is checked in which caches, in the form of the kernel's <c>slab_debug</c>: letters of <see cref="KmemChecks"/>, a comma and names with <c>*</c>, blocks
+    /// apart by <c>;</c>. <c>FZPU</c> is all in all caches, <c>FZPU,kmalloc-*;-,dentry</c> all in the size classes, nothing in dentry. Null, the default, takes the environment
+    /// variable <c>KMEM_DEBUG</c>.
+    /// </summary>
+    public string? Debug { get; set; }
 }

@@ -31,11 +31,32 @@ public enum KmemMisuse
 
     /// <summary>A cache was destroyed while objects were out.</summary>
     LiveObjects,
+
+    /// <summary>Somebody wrote before the start of an object. Found with the letter Z.</summary>
+    WrittenBefore,
+
+    /// <summary>Somebody wrote past the bytes that were asked for. Found with the letter Z.</summary>
+    WrittenPast,
+
+    /// <summary>Somebody wrote to an object after it was freed. Found with the letter P.</summary>
+    WrittenAfterFree,
+
+    /// <summary>Somebody wrote over what is kept behind an object. Found with Z or U.</summary>
+    TrackDamaged,
+
+    /// <summary>The bits or descriptors of a slab do not agree. Found with the letter F.</summary>
+    SlabDamaged,
+
+    /// <summary>Somebody read or wrote outside of a guarded object, or after it was freed.</summary>
+    GuardedAccess,
 }
 
 /// <summary>Thrown when a caller's mistake is found. The message names what is wrong and whose the address is; the heap is unharmed.</summary>
 public sealed class KmemMisuseException : InvalidOperationException
 {
+    internal KmemMisuseException(KmemReport report)
+        : this(report.Misuse, report.Address, report.Text) => Report = report;
+
     internal KmemMisuseException(KmemMisuse misuse, nuint address, string message)
         : base(message)
     {
@@ -45,6 +66,9 @@ public sealed class KmemMisuseException : InvalidOperationException
 
     /// <summary>The mistake.</summary>
     public KmemMisuse Misuse { get; }
+
+    /// <summary>All that is known, where the checks of a cache found it; else null.</summary>
+    public KmemReport? Report { get; }
 
     /// <summary>The address in question, or 0.</summary>
     public nuint Address { get; }

@@ -14,7 +14,7 @@ namespace Kmem.Engine;
 /// The native face of the engine: what differs in a process without a runtime. It has the members of
 /// <c>src/Kmem/Face</c> and nothing else of the engine differs.
 /// </summary>
-internal static unsafe class Face
+internal static unsafe partial class Face
 {
     private const long SyscallFutex = 202;
     private const long FutexWaitPrivate = 128;

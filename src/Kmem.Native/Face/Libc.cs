@@ -37,6 +37,10 @@ internal static unsafe class Libc
     [MethodImpl(MethodImplOptions.InternalCall)]
     public static extern int sched_yield();
 
+    [RuntimeImport("*", "gettid")]
+    [MethodImpl(MethodImplOptions.InternalCall)]
+    public static extern int gettid();
+
     [RuntimeImport("*", "sysconf")]
     [MethodImpl(MethodImplOptions.InternalCall)]
     public static extern long sysconf(int name);

@@ -49,7 +49,11 @@ internal static unsafe class CacheCalls
             if (CacheCallbacks.Attach(heap, &definition, callbacks))
             {
                 cache = CacheRegistry.Create(&heap->Registry, &definition);
-                if (cache == null)
+                if (cache != null)
+                {
+                    ProcessHeap.ApplyDebug(cache, Options.Debug());
+                }
+                else
                 {
                     _ = SizedHeap.Free(heap, definition.Context);
                 }

@@ -283,7 +283,7 @@ internal static unsafe class Malloc
         SizedHeap* heap = HeapOf(pointer, "delete");
         Page* page = Zone.PageOf(&heap->Zone, pointer);
         bool isRight = sizeBytes - 1 < SizeClasses.DefaultLargest
-            ? page != null && page->CacheIndex == heap->ClassTable[(sizeBytes + 7) >> SizeClasses.GranuleShift]
+            ? page != null && CacheRegistry.At(&heap->Registry, page->CacheIndex)->UserIndex == heap->ClassTable[(sizeBytes + 7) >> SizeClasses.GranuleShift]
             : CheckSize(heap, pointer, sizeBytes) == Misuse.None;
         if (!isRight)
         {
@@ -368,6 +368,7 @@ internal static unsafe class Malloc
 
         if (sizeBytes <= usable && SizedHeap.RoundUp(heap, sizeBytes) >= usable / 2)
         {
+            Cache.NoteResized(CacheRegistry.At(&heap->Registry, page->CacheIndex), pointer, sizeBytes);
             return pointer;
         }
 

@@ -28,6 +28,41 @@ internal static unsafe class MisuseMessage
         Libc.abort();
     }
 
+    public static void Warn(string what)
+    {
+        TextLine line = default;
+        line.Add("kmem: ");
+        line.Add(what);
+        line.WriteTo(Libc.StandardError);
+    }
+
+    /// <summary>Ends the process where a checked object is damaged.</summary>
+    public static void FailForDamage(Cache* twin, Damage* damage)
+    {
+        TextLine line = default;
+        line.Add("kmem: damage at ");
+        line.AddHex(damage->Address);
+        line.Add(damage->Kind switch
+        {
+            DamageKind.LeftZone => ", written before the start",
+            DamageKind.RightZone => ", written past the end",
+            DamageKind.AfterFree => ", written after the free",
+            DamageKind.Track => ", the track was written over",
+            _ => ", the slab does not hold together",
+        });
+        if (damage->Kind is DamageKind.LeftZone or DamageKind.RightZone or DamageKind.AfterFree)
+        {
+            line.Add(": ");
+            line.AddHex(damage->Found);
+            line.Add(" instead of ");
+            line.AddHex(damage->Expected);
+        }
+
+        Describe(&line, (void*)damage->Object);
+        line.WriteTo(Libc.StandardError);
+        Libc.abort();
+    }
+
     /// <summary>Ends the process where an object was freed twice long before, as the emptying of a magazine found.</summary>
     public static void FailIfFreedTwice(SizedHeap* heap)
     {
@@ -99,14 +134,18 @@ internal static unsafe class MisuseMessage
         Cache* cache = CacheRegistry.At(&heap->Registry, page->CacheIndex);
         SlabLayout* layout = &cache->Slabs.Layout;
         nuint slab = (nuint)Zone.AddressOf(&heap->Zone, Slab.HeadOf(page));
-        if (address - slab >= layout->Objects * layout->StrideBytes)
+        if (address - slab < layout->LeadBytes)
+        {
+            line->Add(": before the first object of");
+        }
+        else if (address - slab >= layout->LeadBytes + (layout->Objects * layout->StrideBytes))
         {
             line->Add(": behind the last object of");
         }
         else
         {
             uint index = Slab.IndexOf(page, address);
-            AddOffset(line, address - slab - (index * layout->StrideBytes));
+            AddOffset(line, address - slab - layout->LeadBytes - (index * layout->StrideBytes));
             line->Add("object ");
             line->Add(index);
             line->Add(" of ");

@@ -28,6 +28,15 @@ internal static unsafe class Options
         }
     }
 
+    /// <summary><c>KMEM_DEBUG=FZP,kmalloc-*</c>: what is checked in which caches. Null where it is not set.</summary>
+    public static byte* Debug()
+    {
+        fixed (byte* name = "KMEM_DEBUG"u8)
+        {
+            return Libc.secure_getenv(name);
+        }
+    }
+
     /// <summary><c>KMEM_TRACE=FILE</c>: every allocation is recorded. Null where it is not set.</summary>
     public static byte* TracePath()
     {

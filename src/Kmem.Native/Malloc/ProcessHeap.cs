@@ -108,7 +108,37 @@ internal static unsafe class ProcessHeap
 
         SizedHeap* heap = SizedHeap.Create(&definition);
         Empty = heap == null ? null : MakeEmpty(heap);
+        if (heap != null && Options.Debug() != null)
+        {
+            CheckSizeClasses(heap, Options.Debug());
+        }
+
         return heap;
+    }
+
+    private static void CheckSizeClasses(SizedHeap* heap, byte* spec)
+    {
+        if (CheckSpec.FindBad(spec) != 0)
+        {
+            MisuseMessage.Warn("KMEM_DEBUG has a letter that is none of F, Z, P, U, T, A and -: nothing is checked");
+            return;
+        }
+
+        int count = heap->Registry.Count;
+        for (int index = CacheRegistry.FirstOrdinary; index < count; index++)
+        {
+            ApplyDebug(CacheRegistry.At(&heap->Registry, index), spec);
+        }
+    }
+
+    /// <summary>What the environment says of a cache. A cache without memory for its checks goes without.</summary>
+    public static void ApplyDebug(Cache* cache, byte* spec)
+    {
+        CacheChecks checks = spec == null || !CheckSwitch.MayHaveChecks(cache) ? CacheChecks.None : CheckSpec.For(spec, cache->Name);
+        if (checks != CacheChecks.None && CheckSpec.FindBad(spec) == 0)
+        {
+            _ = CheckSwitch.TrySet(cache, checks);
+        }
     }
 
     /// <summary>The addresses are as far apart as those of any two allocations.</summary>

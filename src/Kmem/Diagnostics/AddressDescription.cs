@@ -50,6 +50,29 @@ internal static unsafe class AddressDescription
         return Encoding.UTF8.GetString(cache->Name, length);
     }
 
+    /// <summary>Whether somebody has an object, and where it is if not.</summary>
+    public static string StateOf(Cache* cache, nuint start)
+    {
+        if (SlabLists.IsInSlab(&cache->Slabs, (void*)start))
+        {
+            return "free in its slab";
+        }
+
+        if (cache->IsTwin && cache->Checked.HasTrack)
+        {
+            return CheckedObject.StateOf(&cache->Checked, start) switch
+            {
+                TrackState.Free => "free, waiting to go to its slab",
+                TrackState.SetAside => "set aside",
+                TrackState.Leaving => "being freed",
+                TrackState.Live => "in use",
+                _ => "in an unknown state",
+            };
+        }
+
+        return !cache->IsTwin && MagazineSearch.Contains(cache, start) ? "free in a magazine" : "in use";
+    }
+
     private static string OfObject(KmemHeap heap, string text, Page* page, nuint address)
     {
         Cache* cache = CacheRegistry.At(&heap.Core->Registry, page->CacheIndex);
@@ -59,17 +82,20 @@ internal static unsafe class AddressDescription
             CultureInfo.InvariantCulture,
             $"the cache '{NameOf(cache)}' (objects of {layout->ObjectSizeBytes} bytes) of the heap '{heap.Name}'");
         nuint offsetInSlab = address - slab;
-        if (offsetInSlab >= layout->Objects * layout->StrideBytes)
+        if (offsetInSlab >= layout->LeadBytes + (layout->Objects * layout->StrideBytes))
         {
             return string.Create(CultureInfo.InvariantCulture, $"{text}: behind the last object of the slab 0x{slab:x} of {whose}");
         }
 
+        if (offsetInSlab < layout->LeadBytes)
+        {
+            return string.Create(CultureInfo.InvariantCulture, $"{text}: before the first object of the slab 0x{slab:x} of {whose}");
+        }
+
         uint index = Slab.IndexOf(page, address);
-        nuint start = slab + (index * layout->StrideBytes);
+        nuint start = slab + layout->LeadBytes + (index * layout->StrideBytes);
         string where = address == start ? "" : string.Create(CultureInfo.InvariantCulture, $"{address - start} bytes into ");
-        string state = SlabLists.IsInSlab(&cache->Slabs, (void*)start) ? "free in its slab"
-            : MagazineSearch.Contains(cache, start) ? "free in a magazine"
-            : "in use";
+        string state = StateOf(cache, start);
         return string.Create(
             CultureInfo.InvariantCulture,
             $"{text}: {where}object {index} of {layout->Objects} in the slab 0x{slab:x} of {whose}, {state}");

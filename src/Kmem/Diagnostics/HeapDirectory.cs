@@ -26,6 +26,23 @@ internal static unsafe class HeapDirectory
         }
     }
 
+    /// <summary>The heap that a registry is of, or null while it is being made or after it is gone.</summary>
+    public static KmemHeap? Of(Engine.Caches.CacheRegistry* registry)
+    {
+        lock (s_lock)
+        {
+            foreach (KmemHeap heap in s_heaps)
+            {
+                if (&heap.Core->Registry == registry)
+                {
+                    return heap;
+                }
+            }
+
+            return null;
+        }
+    }
+
     /// <summary>The heap whose range an address lies in, or null.</summary>
     public static KmemHeap? OwnerOf(void* address)
     {

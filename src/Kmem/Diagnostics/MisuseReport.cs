@@ -72,7 +72,7 @@ internal static unsafe class MisuseReport
     private static void Collect(void* context, nuint address) =>
         ((List<nuint>)GCHandle.FromIntPtr((nint)context).Target!).Add(address);
 
-    private static string Explain(KmemMisuse misuse) => misuse switch
+    public static string Explain(KmemMisuse misuse) => misuse switch
     {
         KmemMisuse.ForeignPointer => "foreign pointer",
         KmemMisuse.WrongHeap => "the pointer belongs to another heap",
@@ -82,6 +82,12 @@ internal static unsafe class MisuseReport
         KmemMisuse.WrongSize => "the size is not this allocation's",
         KmemMisuse.WrongKind => "the pointer is of another kind",
         KmemMisuse.LiveObjects => "live objects",
+        KmemMisuse.WrittenBefore => "written before the start",
+        KmemMisuse.WrittenPast => "written past the end",
+        KmemMisuse.WrittenAfterFree => "written after the free",
+        KmemMisuse.TrackDamaged => "the track was written over",
+        KmemMisuse.SlabDamaged => "the slab does not hold together",
+        KmemMisuse.GuardedAccess => "access outside of a guarded object",
         _ => misuse.ToString(),
     };
 

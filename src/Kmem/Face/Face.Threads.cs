@@ -1,4 +1,5 @@
 using System;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Kmem.Engine.Caches;
 
@@ -28,6 +29,24 @@ internal static unsafe partial class Face
 
         return isWatched;
     }
+
+    /// <summary>Where the current thread's stack ends, above all its frames; 0 where the C library does not say.</summary>
+    public static nuint EndOfStack()
+    {
+        nuint low = 0;
+        nuint bytes = 0;
+        if (OperatingSystem.IsLinux())
+        {
+            FindStack(&low, &bytes);
+        }
+
+        return bytes == 0 ? 0 : low + bytes;
+    }
+
+    /// <summary>The frame pointer of the caller; 0 where nobody can tell.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static nuint FramePointer() =>
+        FaceStubs.FramePointer == 0 ? 0 : ((delegate* unmanaged[SuppressGCTransition]<nuint>)FaceStubs.FramePointer)();
 
     /// <summary>0 bytes where the C library does not say.</summary>
     private static void FindStack(nuint* low, nuint* bytes)

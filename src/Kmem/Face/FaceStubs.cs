@@ -20,6 +20,7 @@ internal static unsafe class FaceStubs
     public static readonly nint PushBulk = s_stubs.PushBulk;
     public static readonly nint CurrentCpu = s_stubs.CurrentCpu;
     public static readonly nint Abandon = s_stubs.Abandon;
+    public static readonly nint FramePointer = s_stubs.FramePointer;
 
     public static bool Available => Pop != 0;
 

@@ -1,3 +1,4 @@
+using Kmem.Engine.Pages;
 using Kmem.Engine.Primitives;
 using Kmem.Engine.Slabs;
 
@@ -39,6 +40,12 @@ internal unsafe partial struct Cache
     /// </summary>
     public static void FreeBulk(Cache* cache, nuint* objects, int count, SlabFault* fault)
     {
+        if (cache->FirstTwin != 0)
+        {
+            FreeEachToItsOwn(cache, objects, count, fault);
+            return;
+        }
+
         int done = 0;
         while (done < count)
         {
@@ -53,6 +60,19 @@ internal unsafe partial struct Cache
             }
 
             done += put;
+        }
+    }
+
+    /// <summary>Some of the objects may be a twin's.</summary>
+    private static void FreeEachToItsOwn(Cache* cache, nuint* objects, int count, SlabFault* fault)
+    {
+        for (int index = 0; index < count; index++)
+        {
+            Cache* owner = CacheRegistry.At(cache->Registry, Zone.PageOf(cache->Registry->Zone, (void*)objects[index])->CacheIndex);
+            if (!Free(owner, (void*)objects[index]) && fault != null && fault->Count++ == 0)
+            {
+                fault->Object = objects[index];
+            }
         }
     }
 

@@ -18,7 +18,7 @@ namespace Kmem.Engine.Caches;
 // The inlined rungs do not know of checks: where a cache has no magazines they find nothing, as ever.
 //
 // Freed objects of a twin wait in a queue, the oldest first, before they go to their slab: a write after free finds its object free, and a second
-// free finds what the first has left. They are counted as rounds of the twin's depot, and its lock guards the queue.
+// free finds what the first has left. They count as the twin's depot, whose lock guards the queue.
 //
 //      state     Free → Live → Leaving → Free            each step by one exchange: of two frees one is the second
 //                any → SetAside                          damaged: stays out of the slab for good
@@ -224,14 +224,14 @@ internal unsafe partial struct Cache
         }
 
         twin->QueueTail = address;
-        Atomic.Store(&twin->Depot.Rounds, twin->Depot.Rounds + 1);
+        Atomic.Store(&twin->QueueLength, twin->QueueLength + 1);
         RankedLock.Exit(&twin->Depot.Lock, LockRank.Depot);
     }
 
     /// <summary>The objects that wait longest go to their slabs until so many are left.</summary>
     public static void ReleaseFreed(Cache* twin, long keep)
     {
-        while (Atomic.Load(&twin->Depot.Rounds) > keep)
+        while (Atomic.Load(&twin->QueueLength) > keep)
         {
             nuint address = Dequeue(twin);
             if (address == 0)
@@ -259,14 +259,17 @@ internal unsafe partial struct Cache
         if (address != 0)
         {
             nuint next = CheckedObject.TrackOf(&twin->Checked, address)->NextOrScope;
+            long left = twin->QueueLength - 1;
+            if (left > 0 && !IsObjectOf(twin, next))
+            {
+                // A link that was overwritten leads nowhere: the rest of the queue stays out of its slabs.
+                twin->DamagedObjects += left;
+                left = 0;
+            }
 
-            // A link that was overwritten leads nowhere: the rest of the queue stays out of its slabs.
-            bool isLink = next != 0 && IsObjectOf(twin, next);
-            twin->QueueHead = isLink ? next : 0;
-            twin->QueueTail = isLink ? twin->QueueTail : 0;
-            long lost = isLink || address == twin->QueueTail ? 0 : twin->Depot.Rounds - 1;
-            Atomic.Store(&twin->Depot.Rounds, isLink ? twin->Depot.Rounds - 1 : 0);
-            twin->DamagedObjects += twin->QueueHead == 0 && lost > 0 ? lost : 0;
+            twin->QueueHead = left == 0 ? 0 : next;
+            twin->QueueTail = left == 0 ? 0 : twin->QueueTail;
+            Atomic.Store(&twin->QueueLength, left);
         }
 
         RankedLock.Exit(&twin->Depot.Lock, LockRank.Depot);
@@ -352,13 +355,11 @@ internal unsafe partial struct Cache
         nuint slab = SlabLists.StartOfSlab(&twin->Slabs, (void*)address);
         for (int index = 0; index < SetAsideSlabsMax; index++)
         {
-            fixed (ulong* entry = &twin->SetAsideSlabs[index])
+            ulong* entry = &twin->SetAsideSlabs[index];
+            if (*entry == slab || Atomic.CompareExchange(entry, 0, slab))
             {
-                if (*entry == slab || Atomic.CompareExchange(entry, 0, slab))
-                {
-                    _ = Atomic.Add(&twin->DamagedObjects, SlabLists.TakeAllOf(&twin->Slabs, (void*)address));
-                    return;
-                }
+                _ = Atomic.Add(&twin->DamagedObjects, SlabLists.TakeAllOf(&twin->Slabs, (void*)address));
+                return;
             }
         }
     }

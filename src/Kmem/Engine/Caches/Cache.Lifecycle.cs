@@ -97,7 +97,7 @@ internal unsafe partial struct Cache
     /// <summary>Rounds in the magazines on the shelves of all CPUs and in the depot.</summary>
     public static long CountInDepot(Cache* cache)
     {
-        long rounds = Atomic.Load(&cache->Depot.Rounds);
+        long rounds = Atomic.Load(&cache->Depot.Rounds) + Atomic.Load(&cache->QueueLength);
         for (int cpu = 0; cpu < cache->Registry->CpuCount; cpu++)
         {
             rounds += Atomic.Load(&CpuSlotOf(cache, cpu)->Shelf.Rounds);

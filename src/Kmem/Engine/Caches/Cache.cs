@@ -138,6 +138,9 @@ internal unsafe partial struct Cache
 
     public nuint QueueTail;
 
+    /// <summary>How many wait. Written under the lock, read by anyone.</summary>
+    public long QueueLength;
+
     /// <summary>Of a twin: objects that were set aside. Atomic.</summary>
     public long DamagedObjects;
 
@@ -208,7 +211,7 @@ internal unsafe partial struct Cache
     // ------------------------------------------------------------------ free, the mirror
 
     /// <summary>Takes an object back. The caller has checked that it is one of this cache. False: it is free already.</summary>
-    /// <remarks>Cost: as for <see cref="Allocate"/>.</remarks>
+    /// <remarks>Cost: as for <see cref="Allocate(Cache*)"/>.</remarks>
     public static bool Free(Cache* cache, void* round) =>
         (cache->FrontOffset != 0 ? PushToFront(cache, round) : Push(cache, round)) || FreeSlow(cache, round);
 

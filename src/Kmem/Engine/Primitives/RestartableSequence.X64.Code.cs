@@ -26,6 +26,16 @@ internal static unsafe partial class RestartableSequence
         return (nint)entry;
     }
 
+    /// <summary>Says what the caller's frame pointer is: where a walk along the frames of its callers starts.</summary>
+    private static nint EmitFramePointer(Code* at)
+    {
+        at->Align(16);
+        byte* entry = at->Next;
+        at->Put(0xE8_89_48, 3);                 // mov   rax, rbp
+        at->Put(0xC3, 1);                       // ret
+        return (nint)entry;
+    }
+
     /// <summary>Where the next byte goes.</summary>
     private struct Code
     {

@@ -34,6 +34,7 @@ internal static unsafe partial class RestartableSequence
         stubs->PushBulk = EmitPushBulk(&at);
         stubs->CurrentCpu = EmitCurrentCpu(&at);
         stubs->Abandon = EmitAbandon(&at, area);
+        stubs->FramePointer = EmitFramePointer(&at);
         Invariant.Check((nuint)(at.Next - code) <= CodeSizeBytes);
     }
 

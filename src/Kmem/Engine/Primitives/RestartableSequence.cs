@@ -41,6 +41,9 @@ internal struct RestartableStubs
 
     /// <summary>Not a sequence: clears the words that its argument remembers, and marks it as abandoned. Runs when a thread ends, where no managed code can.</summary>
     public nint Abandon;
+
+    /// <summary>() → the caller's frame pointer. No sequence: it is here because this is the code that is emitted.</summary>
+    public nint FramePointer;
 }
 
 /// <summary>Where glibc and the kernel keep what a sequence needs: offsets from the thread pointer.</summary>

@@ -1,0 +1,33 @@
+using Kmem.Engine.Caches;
+using Kmem.Engine.Slabs;
+using Kmem.Native;
+
+namespace Kmem.Engine;
+
+/// <summary>What the checks of the engine ask of the process. Damage ends it.</summary>
+internal static unsafe partial class Face
+{
+    public static uint CurrentThreadNumber() => (uint)Libc.gettid();
+
+    /// <summary>Stacks are not kept here.</summary>
+    public static uint CaptureStack() => 0;
+
+    public static nuint CurrentScope() => 0;
+
+    public static DamagePolicy PolicyFor(Cache* twin) => DamagePolicy.FailFast;
+
+    public static void ReportDamage(Cache* twin, Damage* damage, DamagePolicy policy) => MisuseMessage.FailForDamage(twin, damage);
+
+    /// <summary>The caller sees null and <c>ENOMEM</c>, as for any other failure.</summary>
+    public static void NoteInjectedFault()
+    {
+    }
+
+    public static void TraceAllocated(Cache* cache, void* address, nuint requestedBytes)
+    {
+    }
+
+    public static void TraceFreed(Cache* twin, void* address)
+    {
+    }
+}

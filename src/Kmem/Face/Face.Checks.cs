@@ -1,0 +1,40 @@
+using System;
+using Kmem.Diagnostics;
+using Kmem.Engine.Caches;
+using Kmem.Engine.Slabs;
+
+namespace Kmem.Engine;
+
+/// <summary>What the checks of the engine ask of the process: who is calling, and what is done about damage.</summary>
+internal static unsafe partial class Face
+{
+    [ThreadStatic]
+    private static bool t_injectedFault;
+
+    public static uint CurrentThreadNumber() => (uint)Environment.CurrentManagedThreadId;
+
+    /// <summary>A number for the stack of the caller; 0 where there is none.</summary>
+    public static uint CaptureStack() => StackDepot.Capture();
+
+    /// <summary>A number for the scope that the caller is in; 0 for none.</summary>
+    public static nuint CurrentScope() => KmemLeakScope.CurrentNumber;
+
+    public static DamagePolicy PolicyFor(Cache* twin) => DamageReport.PolicyFor(twin);
+
+    /// <summary>Tells of damage. No lock of the cache is held, but perhaps the reaper's: nothing is thrown here.</summary>
+    public static void ReportDamage(Cache* twin, Damage* damage, DamagePolicy policy) => DamageReport.Raise(twin, damage, policy);
+
+    /// <summary>An allocation failed because it was told to: it is not tried again.</summary>
+    public static void NoteInjectedFault() => t_injectedFault = true;
+
+    public static bool TakeInjectedFault()
+    {
+        bool injected = t_injectedFault;
+        t_injectedFault = false;
+        return injected;
+    }
+
+    public static void TraceAllocated(Cache* cache, void* address, nuint requestedBytes) => KmemReports.Trace(cache, (nuint)address, requestedBytes, isFree: false);
+
+    public static void TraceFreed(Cache* twin, void* address) => KmemReports.Trace(twin, (nuint)address, 0, isFree: true);
+}
