@@ -361,7 +361,8 @@ public sealed unsafe class KmemCache : IDisposable
     public void Validate()
     {
         ThrowIfDisposed();
-        HeapValidation.ValidateCache(_core, Name);
+        HeapValidation.ValidateCache(_core, Name, isAlone: true);
+        _heap.ThrowIfDamage();
     }
 
     /// <summary>Figures of this moment.</summary>

@@ -1,4 +1,5 @@
 using Kmem.Engine.Caches;
+using Kmem.Engine.Os;
 using Kmem.Engine.Slabs;
 using Kmem.Native;
 
@@ -7,6 +8,13 @@ namespace Kmem.Engine;
 /// <summary>What the checks of the engine ask of the process. Damage ends it.</summary>
 internal static unsafe partial class Face
 {
+    /// <summary>Milliseconds since some moment: what an age is made of.</summary>
+    public static uint CoarseMilliseconds()
+    {
+        OsTable* os = &ProcessHeap.Existing->Os;
+        return (uint)os->NowMilliseconds(os->Context);
+    }
+
     public static uint CurrentThreadNumber() => (uint)Libc.gettid();
 
     /// <summary>Stacks are not kept here.</summary>

@@ -53,6 +53,27 @@ internal static unsafe partial class Face
 
     public static void Clear(void* address, nuint bytes) => _ = Libc.memset(address, 0, bytes);
 
+    public static void Fill(void* address, nuint bytes, byte value) => _ = Libc.memset(address, value, bytes);
+
+    /// <summary>How many bytes from the start have the value.</summary>
+    public static nuint FindOther(void* address, nuint bytes, byte value)
+    {
+        byte* at = (byte*)address;
+        byte* end = at + bytes;
+        ulong word = value * 0x0101010101010101ul;
+        while (end - at >= 8 && *(ulong*)at == word)
+        {
+            at += 8;
+        }
+
+        while (at < end && *at == value)
+        {
+            at++;
+        }
+
+        return (nuint)(at - (byte*)address);
+    }
+
     public static void Copy(void* destination, void* source, nuint bytes) => _ = Libc.memcpy(destination, source, bytes);
 
     /// <summary>Fills the table of the system that this library was built for.</summary>

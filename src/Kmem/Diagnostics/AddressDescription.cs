@@ -98,7 +98,7 @@ internal static unsafe class AddressDescription
         string state = StateOf(cache, start);
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"{text}: {where}object {index} of {layout->Objects} in the slab 0x{slab:x} of {whose}, {state}");
+            $"{text}: {where}object {index} of {layout->Objects} in the slab 0x{slab:x} of {whose}, {state}{ObjectUsers.Of(cache, start).Summary}");
     }
 
     private static string OfPages(KmemHeap heap, string text, Page* page, nuint address)

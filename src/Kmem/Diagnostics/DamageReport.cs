@@ -49,9 +49,9 @@ internal static unsafe class DamageReport
         };
     }
 
-    public static void Raise(Cache* twin, Damage* damage, DamagePolicy policy)
+    public static void Raise(Cache* twin, Damage* damage, DamagePolicy policy, string operation = "")
     {
-        KmemReport report = Describe(twin, damage, policy);
+        KmemReport report = Describe(twin, damage, policy, operation);
         KmemReports.Publish(report);
         switch (policy)
         {
@@ -71,7 +71,7 @@ internal static unsafe class DamageReport
         }
     }
 
-    private static KmemReport Describe(Cache* twin, Damage* damage, DamagePolicy policy)
+    private static KmemReport Describe(Cache* twin, Damage* damage, DamagePolicy policy, string operation)
     {
         KmemHeap? heap = HeapDirectory.Of(twin->Registry);
         CheckedLayout* layout = &twin->Checked;
@@ -90,7 +90,7 @@ internal static unsafe class DamageReport
         return new KmemReport
         {
             Misuse = misuse,
-            Operation = "",
+            Operation = operation,
             HeapName = heap?.Name ?? "?",
             CacheName = AddressDescription.NameOf(twin),
             Address = damage->Object,
@@ -137,6 +137,11 @@ internal sealed unsafe class ObjectUsers
 
     public bool WasFreed { get; private init; }
 
+    /// <summary>One line for a description: who allocated it, and who freed it; empty where that is not known.</summary>
+    public string Summary => !IsKnown ? ""
+        : $"; allocated {ReportText.Age(AllocAge)} ago by thread {AllocThread}{(AllocatedBy.Length == 0 ? "" : " at " + AllocatedBy[0])}"
+        + (WasFreed ? $"; freed {ReportText.Age(FreeAge)} ago by thread {FreeThread}{(FreedBy.Length == 0 ? "" : " at " + FreedBy[0])}" : "");
+
     public static ObjectUsers Of(Cache* twin, nuint address)
     {
         if (!twin->IsTwin || (twin->Checked.Checks & CacheChecks.Users) == 0)
@@ -145,7 +150,7 @@ internal sealed unsafe class ObjectUsers
         }
 
         ObjectTrack* track = CheckedObject.TrackOf(&twin->Checked, address);
-        uint now = (uint)twin->Registry->Os->NowMilliseconds(twin->Registry->Os->Context);
+        uint now = Engine.Face.CoarseMilliseconds();
         return new ObjectUsers
         {
             IsKnown = track->AllocThread != 0,
@@ -169,6 +174,8 @@ internal sealed unsafe class ReportText
     private readonly StringBuilder _text = new();
 
     public override string ToString() => _text.ToString().TrimEnd();
+
+    public void Add(string line) => Line(line);
 
     private void Line(string line) => _text.Append(line).Append('\n');
 

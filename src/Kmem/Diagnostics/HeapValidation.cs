@@ -35,14 +35,33 @@ internal static unsafe class HeapValidation
         {
             RankedLock.Exit(&registry->ReaperLock, LockRank.Reaper);
         }
+
+        heap.ThrowIfDamage();
     }
 
-    public static void ValidateCache(Cache* cache, string name)
+    /// <summary><paramref name="isAlone"/>: its twins are looked at with it.</summary>
+    public static void ValidateCache(Cache* cache, string name, bool isAlone = false)
     {
         SlabListsFault fault = Cache.Validate(cache, out bool depotIsValid);
         if (fault != SlabListsFault.None)
         {
             throw new InvalidOperationException($"Kmem: the slabs of the cache '{name}' are broken: {fault}.");
+        }
+
+        if (cache->IsTwin)
+        {
+            const int FoundMax = 16;
+            Damage* found = stackalloc Damage[FoundMax];
+            int count = Cache.FindDamage(cache, found, FoundMax);
+            for (int index = 0; index < count; index++)
+            {
+                DamageReport.Raise(cache, &found[index], DamageReport.PolicyFor(cache), nameof(Validate));
+            }
+        }
+
+        for (int twin = cache->FirstTwin; isAlone && twin != 0; twin = CacheRegistry.At(cache->Registry, twin)->NextTwin)
+        {
+            ValidateCache(CacheRegistry.At(cache->Registry, twin), name);
         }
 
         if (!depotIsValid)

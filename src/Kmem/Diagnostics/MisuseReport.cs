@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 using Kmem.Engine.Caches;
+using Kmem.Engine.Pages;
 using Kmem.Engine.Primitives;
 using Kmem.Engine.Slabs;
 
@@ -23,7 +24,60 @@ internal static unsafe class MisuseReport
         }
 
         string message = string.Create(CultureInfo.InvariantCulture, $"Kmem: {operation}: {Explain(misuse)}. {AddressDescription.Of(heap, pointer)}.");
-        Act(policy, new KmemMisuseException(misuse, (nuint)pointer, message));
+        Raise(owner ?? heap, policy, misuse, (nuint)pointer, operation, message);
+    }
+
+    /// <summary>With what the tracks tell of the object, and where the mistake was made.</summary>
+    private static void Raise(KmemHeap heap, KmemMisusePolicy policy, KmemMisuse misuse, nuint pointer, string operation, string message)
+    {
+        Cache* cache = CheckedCacheOf(heap, pointer, out nuint start);
+        ObjectUsers users = cache == null ? new ObjectUsers() : ObjectUsers.Of(cache, start);
+        KnownStack found = users.IsKnown || KmemReports.HasSubscribers ? StackDepot.Now() : KnownStack.None;
+        ReportText text = new();
+        text.Add(message);
+        text.Users(users);
+        if (found.Frames.Length != 0)
+        {
+            text.Found(found);
+        }
+
+        KmemReport report = new()
+        {
+            Misuse = misuse,
+            Operation = operation,
+            HeapName = heap.Name,
+            CacheName = cache == null ? "" : AddressDescription.NameOf(cache),
+            Address = pointer,
+            RequestedBytes = cache == null || !cache->Checked.HasTrack ? 0 : CheckedObject.TrackOf(&cache->Checked, start)->RequestedBytes,
+            AllocatedBy = users.AllocatedBy,
+            FreedBy = users.FreedBy,
+            FoundBy = found.Frames,
+            Text = text.ToString(),
+        };
+        KmemReports.Publish(report);
+        Act(policy, new KmemMisuseException(report));
+    }
+
+    /// <summary>The twin that an address lies in an object of, and where that starts; null for other addresses.</summary>
+    private static Cache* CheckedCacheOf(KmemHeap heap, nuint address, out nuint start)
+    {
+        start = 0;
+        Page* page = Zone.PageOf(&heap.Core->Zone, (void*)address);
+        Cache* cache = page == null || page->CacheIndex == 0 ? null : CacheRegistry.At(&heap.Core->Registry, page->CacheIndex);
+        if (cache == null || !cache->IsTwin)
+        {
+            return null;
+        }
+
+        SlabLayout* layout = &cache->Slabs.Layout;
+        nuint first = SlabLists.StartOfSlab(&cache->Slabs, (void*)address) + layout->LeadBytes;
+        if (address < first || address >= first + ((nuint)layout->Objects * layout->StrideBytes))
+        {
+            return null;
+        }
+
+        start = address - ((address - first) % layout->StrideBytes);
+        return cache;
     }
 
     /// <summary>Reports what a flush found, once.</summary>
@@ -48,9 +102,14 @@ internal static unsafe class MisuseReport
     {
         List<nuint> objects = [];
         GCHandle handle = GCHandle.Alloc(objects);
-        SlabLists.VisitObjectsOut(&cache->Slabs, &Collect, (void*)GCHandle.ToIntPtr(handle));
-        handle.Free();
+        Cache.VisitLive(cache, &Collect, (void*)GCHandle.ToIntPtr(handle));
         objects.RemoveAll(each => MagazineSearch.Contains(cache, each));
+        for (int twin = cache->FirstTwin; twin != 0; twin = CacheRegistry.At(cache->Registry, twin)->NextTwin)
+        {
+            Cache.VisitLive(CacheRegistry.At(cache->Registry, twin), &Collect, (void*)GCHandle.ToIntPtr(handle));
+        }
+
+        handle.Free();
         objects.Sort();
 
         StringBuilder message = new();

@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Diagnostics;
 using System.Globalization;
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Threading;
 using Kmem.Engine;
@@ -13,6 +14,8 @@ internal sealed class KnownStack
 {
     /// <summary>From the innermost frame on, without Kmem's own: <c>Namespace.Type.Method(parameters) in file:line</c>.</summary>
     public required string[] Frames { get; init; }
+
+    public static KnownStack None { get; } = new() { Frames = [] };
 
     public string Text => string.Join(" ← ", Frames);
 }
@@ -27,7 +30,7 @@ internal sealed class KnownStack
 /// </remarks>
 internal static unsafe class StackDepot
 {
-    private const int RawFramesMax = 24;
+    private const int RawFramesMax = 20;
     private const int FramesMax = 16;
     private const int StacksMax = 1 << 20;
 
@@ -52,13 +55,13 @@ internal static unsafe class StackDepot
     {
         nuint* raw = stackalloc nuint[RawFramesMax];
         int count = Walk(raw);
-        HashCode mix = default;
+        ulong mix = 0;
         for (int index = 0; index < count; index++)
         {
-            mix.Add(raw[index]);
+            mix = (BitOperations.RotateLeft(mix, 5) ^ raw[index]) * 0x9E3779B97F4A7C15;
         }
 
-        int hash = mix.ToHashCode();
+        int hash = (int)(mix >> 32);
         ReadOnlySpan<nuint> frames = new(raw, count);
         uint number = count == 0 ? 0 : Find(Volatile.Read(ref s_table), frames, hash);
         return number != 0 ? number : Add(frames, hash);

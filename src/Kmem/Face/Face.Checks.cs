@@ -11,6 +11,9 @@ internal static unsafe partial class Face
     [ThreadStatic]
     private static bool t_injectedFault;
 
+    /// <summary>Milliseconds since some moment, in steps of a few: what an age is made of.</summary>
+    public static uint CoarseMilliseconds() => (uint)Environment.TickCount64;
+
     public static uint CurrentThreadNumber() => (uint)Environment.CurrentManagedThreadId;
 
     /// <summary>A number for the stack of the caller; 0 where there is none.</summary>

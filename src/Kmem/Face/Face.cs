@@ -36,6 +36,27 @@ internal static unsafe partial class Face
 
     public static void Clear(void* address, nuint bytes) => NativeMemory.Clear(address, bytes);
 
+    public static void Fill(void* address, nuint bytes, byte value) => NativeMemory.Fill(address, bytes, value);
+
+    /// <summary>How many bytes from the start have the value.</summary>
+    public static nuint FindOther(void* address, nuint bytes, byte value)
+    {
+        nuint done = 0;
+        while (done < bytes)
+        {
+            int step = (int)Math.Min(bytes - done, 1 << 30);
+            int other = new ReadOnlySpan<byte>((byte*)address + done, step).IndexOfAnyExcept(value);
+            if (other >= 0)
+            {
+                return done + (nuint)other;
+            }
+
+            done += (nuint)step;
+        }
+
+        return bytes;
+    }
+
     public static void Copy(void* destination, void* source, nuint bytes) => Buffer.MemoryCopy(source, destination, bytes, bytes);
 
     /// <summary>Restarts every sequence that runs in this process on any CPU.</summary>

@@ -29,11 +29,6 @@ internal unsafe partial struct Cache
     /// <summary>Damaged objects that an allocation passes over before it gives up.</summary>
     private const int DamagedTriesMax = 64;
 
-    /// <summary>Freed objects that wait, at most, in bytes and in number.</summary>
-    private const long QueueBytesMax = 1024 * 1024;
-
-    private const long QueueObjectsMax = 16 * 1024;
-
     public readonly bool IsTwin => (Flags & CacheFlags.Twin) != 0;
 
     /// <summary>Index of the cache as its user knows it.</summary>
@@ -103,7 +98,7 @@ internal unsafe partial struct Cache
             return address;
         }
 
-        ReleaseFreed(twin, 0);
+        EmptyQueue(twin);
         return SlabLists.TakeObjects(&twin->Slabs, &address, 1, 0) != 0 ? address : 0;
     }
 
@@ -118,7 +113,8 @@ internal unsafe partial struct Cache
         track->NextOrScope = 0;
         if ((layout->Checks & CacheChecks.Users) != 0)
         {
-            OsTableClock(cache, &track->AllocMilliseconds);
+            track->AllocMilliseconds = Face.CoarseMilliseconds();
+            track->FreeThread = 0;
             track->AllocThread = Face.CurrentThreadNumber();
             track->AllocStack = Face.CaptureStack();
             track->NextOrScope = Face.CurrentScope();
@@ -183,13 +179,12 @@ internal unsafe partial struct Cache
         if ((layout->Checks & CacheChecks.Users) != 0)
         {
             ObjectTrack* track = CheckedObject.TrackOf(layout, address);
-            OsTableClock(twin, &track->FreeMilliseconds);
+            track->FreeMilliseconds = Face.CoarseMilliseconds();
             track->FreeThread = Face.CurrentThreadNumber();
             track->FreeStack = Face.CaptureStack();
         }
 
-        Enqueue(twin, address);
-        ReleaseFreed(twin, QueueLengthMax(layout));
+        LetWait(twin, address);
         return true;
     }
 
@@ -202,84 +197,24 @@ internal unsafe partial struct Cache
         }
     }
 
-    private static long QueueLengthMax(CheckedLayout* layout)
+    private static void ReturnCheckedBulk(Cache* twin, nuint* objects, int count)
     {
-        long byBytes = QueueBytesMax / layout->Slab.StrideBytes;
-        return byBytes < QueueObjectsMax ? byBytes : QueueObjectsMax;
-    }
-
-    private static void Enqueue(Cache* twin, nuint address)
-    {
-        ObjectTrack* track = CheckedObject.TrackOf(&twin->Checked, address);
-        track->NextOrScope = 0;
-        RankedLock.Enter(&twin->Depot.Lock, LockRank.Depot);
-        CheckedObject.SetState(&twin->Checked, address, TrackState.Free);
-        if (twin->QueueTail != 0)
+        if (twin->SetAsideSlabs[0] == 0 && count != 0)
         {
-            CheckedObject.TrackOf(&twin->Checked, twin->QueueTail)->NextOrScope = address;
-        }
-        else
-        {
-            twin->QueueHead = address;
-        }
-
-        twin->QueueTail = address;
-        Atomic.Store(&twin->QueueLength, twin->QueueLength + 1);
-        RankedLock.Exit(&twin->Depot.Lock, LockRank.Depot);
-    }
-
-    /// <summary>The objects that wait longest go to their slabs until so many are left.</summary>
-    public static void ReleaseFreed(Cache* twin, long keep)
-    {
-        while (Atomic.Load(&twin->QueueLength) > keep)
-        {
-            nuint address = Dequeue(twin);
-            if (address == 0)
+            SlabFault fault = default;
+            SlabLists.ReturnObjects(&twin->Slabs, objects, count, 0, &fault);
+            if (fault.Count != 0)
             {
-                return;
+                CacheRegistry.NoteDoubleFree(twin->Registry, twin, fault);
             }
 
-            Damage damage = default;
-            if (CheckedObject.IsFreeObjectWhole(&twin->Checked, address, &damage))
-            {
-                ReturnChecked(twin, address);
-            }
-            else if (Repairs(twin, &damage))
-            {
-                CheckedObject.MakeFree(&twin->Checked, address);
-                ReturnChecked(twin, address);
-            }
+            return;
         }
-    }
 
-    private static nuint Dequeue(Cache* twin)
-    {
-        RankedLock.Enter(&twin->Depot.Lock, LockRank.Depot);
-        nuint address = twin->QueueHead;
-        if (address != 0)
+        for (int index = 0; index < count; index++)
         {
-            nuint next = CheckedObject.TrackOf(&twin->Checked, address)->NextOrScope;
-            long left = twin->QueueLength - 1;
-            if (left > 0 && !IsObjectOf(twin, next))
-            {
-                // A link that was overwritten leads nowhere: the rest of the queue stays out of its slabs.
-                twin->DamagedObjects += left;
-                left = 0;
-            }
-
-            twin->QueueHead = left == 0 ? 0 : next;
-            twin->QueueTail = left == 0 ? 0 : twin->QueueTail;
-            Atomic.Store(&twin->QueueLength, left);
+            ReturnChecked(twin, objects[index]);
         }
-
-        RankedLock.Exit(&twin->Depot.Lock, LockRank.Depot);
-        return address;
-    }
-
-    private static bool IsObjectOf(Cache* twin, nuint address)
-    {
-        Page* page = Zone.PageOf(twin->Registry->Zone, (void*)address);
-        return page != null && page->CacheIndex == twin->Index && Slab.IsObject(page, address);
     }
 
     private static void ReturnChecked(Cache* twin, nuint address)
@@ -385,8 +320,6 @@ internal unsafe partial struct Cache
 
     /// <summary>What is set aside never comes back: a cache may end all the same.</summary>
     public static bool IsEmptyButForDamage(Cache* twin) => (twin->Slabs.Slabs * twin->Slabs.Layout.Objects) - twin->Slabs.FreeObjects <= Atomic.Load(&twin->DamagedObjects);
-
-    private static void OsTableClock(Cache* cache, uint* milliseconds) => *milliseconds = (uint)cache->Registry->Os->NowMilliseconds(cache->Registry->Os->Context);
 }
 
 /// <summary>What becomes of a damaged object, and of the caller that found it.</summary>

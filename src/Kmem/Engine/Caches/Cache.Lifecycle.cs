@@ -136,7 +136,7 @@ internal unsafe partial struct Cache
     {
         if (cache->IsTwin)
         {
-            ReleaseFreed(cache, 0);
+            EmptyQueue(cache);
             return;
         }
 

@@ -61,6 +61,9 @@ internal unsafe partial struct CacheRegistry
 
     public ulong FirstDoubleFree;
 
+    /// <summary>Bytes of freed objects that wait in the queues of twins. Atomic.</summary>
+    public long WaitingBytes;
+
     /// <summary>Index of the cache that <see cref="FirstDoubleFree"/> was freed to: its slab may be gone when it is reported.</summary>
     public int FirstDoubleFreeOwner;
 

@@ -82,10 +82,12 @@ internal struct ObjectTrack
 
     public uint AllocThread;
 
-    /// <summary>In milliseconds of the OS table's clock, the low half.</summary>
+    /// <summary>By the face's coarse clock.</summary>
     public uint AllocMilliseconds;
 
     public uint FreeStack;
+
+    /// <summary>0: not since the last allocation.</summary>
     public uint FreeThread;
     public uint FreeMilliseconds;
 }

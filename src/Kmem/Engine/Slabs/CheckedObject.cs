@@ -100,6 +100,14 @@ internal static unsafe class CheckedObject
         FillZones(layout, address, requestedBytes, ZoneOfLive);
     }
 
+    /// <summary>Zones of a live object, and a track that makes sense.</summary>
+    public static void RepairLive(CheckedLayout* layout, nuint address)
+    {
+        ObjectTrack* track = TrackOf(layout, address);
+        track->RequestedBytes = track->RequestedBytes <= layout->CapacityBytes ? track->RequestedBytes : layout->CapacityBytes;
+        FillZones(layout, address, track->RequestedBytes, ZoneOfLive);
+    }
+
     private static void FillZones(CheckedLayout* layout, nuint address, nuint requestedBytes, byte value)
     {
         if (layout->LeftZoneBytes != 0)

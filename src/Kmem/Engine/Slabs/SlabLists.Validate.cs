@@ -20,8 +20,8 @@ internal enum SlabListsFault
 
 internal unsafe partial struct SlabLists
 {
-    /// <summary>Calls <paramref name="visit"/>(context, object address) for every object that is out of its slab. Takes the lock; the visitor must not call back.</summary>
-    public static void VisitObjectsOut(SlabLists* lists, delegate*<void*, nuint, void> visit, void* context)
+    /// <summary>Calls <paramref name="visit"/>(context, object address, whether it is in its slab) for every object. Takes the lock; the visitor must not call back.</summary>
+    public static void VisitObjects(SlabLists* lists, delegate*<void*, nuint, bool, void> visit, void* context)
     {
         RankedLock.Enter(&lists->Lock, LockRank.Slabs);
         for (int list = 0; list < ListCount; list++)
@@ -32,15 +32,33 @@ internal unsafe partial struct SlabLists
                 nuint address = (nuint)Zone.AddressOf(lists->PageZone, head) + lists->Layout.LeadBytes;
                 for (uint index = 0; index < lists->Layout.Objects; index++)
                 {
-                    if (!Slab.IsFree(head, &lists->Layout, index))
-                    {
-                        visit(context, address + ((nuint)index * lists->Layout.StrideBytes));
-                    }
+                    visit(context, address + ((nuint)index * lists->Layout.StrideBytes), Slab.IsFree(head, &lists->Layout, index));
                 }
             }
         }
 
         RankedLock.Exit(&lists->Lock, LockRank.Slabs);
+    }
+
+    /// <summary>The same for every object that is out of its slab, without saying so.</summary>
+    public static void VisitObjectsOut(SlabLists* lists, delegate*<void*, nuint, void> visit, void* context)
+    {
+        OutVisit each = new() { Visit = visit, Context = context };
+        VisitObjects(lists, &PassOut, &each);
+    }
+
+    private static void PassOut(void* context, nuint address, bool isInSlab)
+    {
+        if (!isInSlab)
+        {
+            ((OutVisit*)context)->Visit(((OutVisit*)context)->Context, address);
+        }
+    }
+
+    private struct OutVisit
+    {
+        public delegate*<void*, nuint, void> Visit;
+        public void* Context;
     }
 
     /// <summary>Whether an object of these slabs is in its slab. Takes the lock.</summary>

@@ -1,0 +1,105 @@
+using Kmem.Engine.Pages;
+using Kmem.Engine.Primitives;
+using Kmem.Engine.Slabs;
+
+namespace Kmem.Engine.Caches;
+
+/// <summary>
+/// Freed objects of a twin that wait, the oldest first, before they go to their slabs; linked through their tracks. The longer an object waits, the longer a
+/// second free or a write to it is told from what its next owner does. All twins of a heap share a number of bytes.
+/// </summary>
+internal unsafe partial struct Cache
+{
+    /// <summary>Bytes that wait in a heap, at most. A small part of a processor's cache: what waits longer is cold when it comes back.</summary>
+    private const long WaitingBytesMax = 1024 * 1024;
+
+    /// <summary>Objects that go to the slabs at a time.</summary>
+    private const int ReleasedAtOnce = 32;
+
+    /// <summary>A freed object joins the queue; when too much waits, the oldest of this cache go.</summary>
+    private static void LetWait(Cache* twin, nuint address)
+    {
+        nuint* leaving = stackalloc nuint[ReleasedAtOnce];
+        int count = 0;
+        long stride = twin->Slabs.Layout.StrideBytes;
+        ObjectTrack* track = CheckedObject.TrackOf(&twin->Checked, address);
+        track->NextOrScope = 0;
+        RankedLock.Enter(&twin->Depot.Lock, LockRank.Depot);
+        CheckedObject.SetState(&twin->Checked, address, TrackState.Free);
+        if (twin->QueueTail != 0)
+        {
+            CheckedObject.TrackOf(&twin->Checked, twin->QueueTail)->NextOrScope = address;
+        }
+        else
+        {
+            twin->QueueHead = address;
+        }
+
+        twin->QueueTail = address;
+        Atomic.Store(&twin->QueueLength, twin->QueueLength + 1);
+        if (Atomic.Add(&twin->Registry->WaitingBytes, stride) > WaitingBytesMax)
+        {
+            while (count < ReleasedAtOnce && twin->QueueLength > 1)
+            {
+                leaving[count++] = DequeueLocked(twin);
+            }
+        }
+
+        RankedLock.Exit(&twin->Depot.Lock, LockRank.Depot);
+        ReturnCheckedBulk(twin, leaving, count);
+    }
+
+    /// <summary>All that waits goes to its slabs, after a look at it.</summary>
+    public static void EmptyQueue(Cache* twin)
+    {
+        for (long left = Atomic.Load(&twin->QueueLength); left > 0; left--)
+        {
+            RankedLock.Enter(&twin->Depot.Lock, LockRank.Depot);
+            nuint address = twin->QueueHead == 0 ? 0 : DequeueLocked(twin);
+            RankedLock.Exit(&twin->Depot.Lock, LockRank.Depot);
+            Damage damage = default;
+            if (address == 0)
+            {
+                return;
+            }
+
+            if (CheckedObject.IsFreeObjectWhole(&twin->Checked, address, &damage))
+            {
+                ReturnChecked(twin, address);
+            }
+            else if (Repairs(twin, &damage))
+            {
+                CheckedObject.MakeFree(&twin->Checked, address);
+                ReturnChecked(twin, address);
+            }
+        }
+    }
+
+    private static nuint DequeueLocked(Cache* twin)
+    {
+        Invariant.Holds(RankedLock.IsHeld(&twin->Depot.Lock));
+        nuint address = twin->QueueHead;
+        nuint next = CheckedObject.TrackOf(&twin->Checked, address)->NextOrScope;
+        long stride = twin->Slabs.Layout.StrideBytes;
+        long left = twin->QueueLength - 1;
+        if (left > 0 && !IsObjectOf(twin, next))
+        {
+            // A link that was overwritten leads nowhere: the rest of the queue stays out of its slabs.
+            _ = Atomic.Add(&twin->DamagedObjects, left);
+            _ = Atomic.Add(&twin->Registry->WaitingBytes, -left * stride);
+            left = 0;
+        }
+
+        _ = Atomic.Add(&twin->Registry->WaitingBytes, -stride);
+        twin->QueueHead = left == 0 ? 0 : next;
+        twin->QueueTail = left == 0 ? 0 : twin->QueueTail;
+        Atomic.Store(&twin->QueueLength, left);
+        return address;
+    }
+
+    private static bool IsObjectOf(Cache* twin, nuint address)
+    {
+        Page* page = Zone.PageOf(twin->Registry->Zone, (void*)address);
+        return page != null && page->CacheIndex == twin->Index && Slab.IsObject(page, address);
+    }
+}
