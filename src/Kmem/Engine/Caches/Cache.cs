@@ -141,6 +141,11 @@ internal unsafe partial struct Cache
     /// <summary>How many wait. Written under the lock, read by anyone.</summary>
     public long QueueLength;
 
+    /// <summary>Of a twin: frees at the last maintenance, and passes since there was one more. Maintenance's own.</summary>
+    public long SeenFrees;
+
+    public int IdlePasses;
+
     /// <summary>Of a twin: objects that were set aside. Atomic.</summary>
     public long DamagedObjects;
 

@@ -74,6 +74,11 @@ internal static unsafe class Reaper
 
     private static void MaintainCache(Cache* cache)
     {
+        if (cache->IsTwin)
+        {
+            EmptyIdleQueue(cache);
+        }
+
         // Threads amid a call when the checks were switched on may have left a magazine.
         if (cache->CheckedBy != 0)
         {
@@ -97,6 +102,18 @@ internal static unsafe class Reaper
         // The least number of free slabs since the last pass was needed by nobody.
         SlabLists* slabs = &cache->Slabs;
         _ = SlabLists.ReleaseFreeSlabs(slabs, slabs->FreeSlabs - slabs->FreeSlabsLeast, 0);
+    }
+
+    /// <summary>What was freed waits no longer when nothing else is freed.</summary>
+    private static void EmptyIdleQueue(Cache* twin)
+    {
+        long frees = Atomic.Load(&twin->DirectFrees);
+        twin->IdlePasses = frees == twin->SeenFrees ? twin->IdlePasses + 1 : 0;
+        twin->SeenFrees = frees;
+        if (twin->IdlePasses >= IdlePassesToDrain)
+        {
+            Cache.EmptyQueue(twin);
+        }
     }
 
     /// <summary>Empties what was not touched for a while; returns the visits of the slot since the last pass.</summary>
