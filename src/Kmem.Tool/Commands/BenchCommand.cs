@@ -58,6 +58,7 @@ internal static class BenchCommand
         Option<bool> list = new("--list") { Description = "Show the workloads and stop." };
         Option<string[]> allocators = new("--allocator") { Description = "Only these allocators; the first is compared with the others.", HelpName = "NAME", AllowMultipleArgumentsPerToken = true };
         Option<string[]> peers = new("--peer") { Description = "A native library with malloc and free, or mi_malloc and mi_free.", HelpName = "NAME=PATH.so" };
+        Option<string[]> variants = new("--variant") { Description = "Kmem in an environment of its own, such as checked=KMEM_DEBUG=FZPU.", HelpName = "NAME=VARIABLE=VALUE" };
         Option<string[]> managedPeers = new("--managed-peer") { Description = "A public type of an assembly with static Alloc and Free, or mi_malloc and mi_free.", HelpName = "NAME=PATH.dll:TYPE" };
         Option<int[]> threads = new("--threads")
         {
@@ -81,7 +82,7 @@ internal static class BenchCommand
         Option<string?> json = new("--json") { Description = "Write everything as JSON to this file; '-' prints it instead of the tables.", HelpName = "OUT" };
         Option<string?> html = new("--html") { Description = "Write a page with plots to this file.", HelpName = "OUT" };
         Option<string?> load = new("--load") { Description = "Show a report that --json saved instead of measuring.", HelpName = "FILE" };
-        Command command = new("bench", Description) { workloads, list, allocators, peers, managedPeers, threads, runs, seconds, trace, json, html, load };
+        Command command = new("bench", Description) { workloads, list, allocators, peers, managedPeers, variants, threads, runs, seconds, trace, json, html, load };
         command.SetAction(parsed =>
         {
             if (parsed.GetValue(list))
@@ -101,6 +102,7 @@ internal static class BenchCommand
             IEnumerable<AllocatorSpec> given =
             [
                 .. (parsed.GetValue(peers) ?? []).SelectMany(AllocatorCatalog.NativePeers),
+                .. (parsed.GetValue(variants) ?? []).Select(AllocatorCatalog.VariantOf),
                 .. (parsed.GetValue(managedPeers) ?? []).Select(AllocatorCatalog.ManagedPeerOf),
             ];
             BenchSettings settings = new()

@@ -50,18 +50,12 @@ internal static unsafe class StackDepot
     }
 
     /// <summary>Number of the caller's stack, from 1; 0 when the depot is full.</summary>
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static uint Capture()
     {
         nuint* raw = stackalloc nuint[RawFramesMax];
-        int count = Walk(raw);
-        ulong mix = 0;
-        for (int index = 0; index < count; index++)
-        {
-            mix = (BitOperations.RotateLeft(mix, 5) ^ raw[index]) * 0x9E3779B97F4A7C15;
-        }
-
-        int hash = (int)(mix >> 32);
+        int count = Walk(raw, out int hash);
         ReadOnlySpan<nuint> frames = new(raw, count);
         uint number = count == 0 ? 0 : Find(Volatile.Read(ref s_table), frames, hash);
         return number != 0 ? number : Add(frames, hash);
@@ -78,15 +72,18 @@ internal static unsafe class StackDepot
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static KnownStack Now() => Describe(new StackTrace(fNeedFileInfo: true));
 
-    private static int Walk(nuint* raw)
+    private static int Walk(nuint* raw, out int hash)
     {
+        ulong mix = 0;
         nuint* frame = (nuint*)Face.FramePointer();
         nuint end = t_stackEnd != 0 ? t_stackEnd : FindStackEnd();
         int count = 0;
         while (count < RawFramesMax && (nuint)frame + 16 <= end && ((nuint)frame & 7) == 0)
         {
             nuint next = frame[0];
-            raw[count++] = frame[1];
+            nuint address = frame[1];
+            raw[count++] = address;
+            mix = BitOperations.RotateLeft(mix, 7) + address;
             if (next <= (nuint)frame)
             {
                 break;
@@ -95,6 +92,7 @@ internal static unsafe class StackDepot
             frame = (nuint*)next;
         }
 
+        hash = (int)((mix * 0x9E3779B97F4A7C15) >> 32);
         return count;
     }
 

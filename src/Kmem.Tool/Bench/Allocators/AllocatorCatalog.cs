@@ -70,6 +70,22 @@ internal static class AllocatorCatalog
         };
     }
 
+    /// <summary>Kmem in an environment of its own: <c>NAME=VARIABLE=VALUE</c>.</summary>
+    public static AllocatorSpec VariantOf(string argument)
+    {
+        const string Form = "NAME=VARIABLE=VALUE";
+        (string name, string rest) = Split(argument, "--variant", Form);
+        (string variable, string value) = Split(rest, "--variant", Form);
+        return new AllocatorSpec
+        {
+            Name = name,
+            Description = $"Kmem with {variable}={value}",
+            Family = AllocatorFamily.Kmem,
+            Variable = variable,
+            VariableValue = value,
+        };
+    }
+
     /// <summary>Those named, in the order in which they are named; all where none is. An error for a name that nobody has or that two have.</summary>
     public static IReadOnlyList<AllocatorSpec> Select(IReadOnlyList<string> names, IEnumerable<AllocatorSpec> peers)
     {

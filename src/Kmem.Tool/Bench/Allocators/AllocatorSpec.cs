@@ -28,6 +28,11 @@ internal sealed record AllocatorSpec
     /// <summary>Kmem with the front end that works everywhere.</summary>
     public bool UsesTryLock { get; init; }
 
+    /// <summary>A variable that the process has in its environment, or null.</summary>
+    public string? Variable { get; init; }
+
+    public string? VariableValue { get; init; }
+
     /// <summary>Starts a workload in this process, which has this allocator for the rest of its life.</summary>
     public Func<WorkloadSettings, WorkloadRun> Bind(Workload workload)
     {

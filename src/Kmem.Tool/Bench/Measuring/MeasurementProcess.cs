@@ -34,10 +34,19 @@ internal static class MeasurementProcess
 
         // Optimised code from the first thirty calls on, so that a short warm-up suffices; what it is optimised to is the same.
         start.Environment["DOTNET_TC_CallCountingDelayMs"] = "0";
-        start.Environment.Remove("KMEM_FRONT_END");
+        foreach (string variable in start.Environment.Keys.Where(static each => each.StartsWith("KMEM_", StringComparison.Ordinal)).ToArray())
+        {
+            start.Environment.Remove(variable);
+        }
+
         if (order.Allocator.UsesTryLock)
         {
             start.Environment["KMEM_FRONT_END"] = "lock";
+        }
+
+        if (order.Allocator.Variable != null)
+        {
+            start.Environment[order.Allocator.Variable] = order.Allocator.VariableValue;
         }
 
         if (order.Allocator.IsPreloaded)

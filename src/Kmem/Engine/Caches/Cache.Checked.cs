@@ -77,7 +77,6 @@ internal unsafe partial struct Cache
                 return null;
             }
 
-            _ = Atomic.Add(&twin->DirectAllocs, 1);
             if ((twin->Checks & CacheChecks.Trace) != 0)
             {
                 Face.TraceAllocated(cache, (void*)address, requestedBytes);
@@ -89,17 +88,26 @@ internal unsafe partial struct Cache
         return null;
     }
 
-    /// <summary>From the slabs; before memory is out, what waits goes there first.</summary>
+    /// <summary>What waits longest, if enough waits, else from the slabs; before memory is out, all that waits goes there first.</summary>
     private static nuint TakeChecked(Cache* twin)
     {
-        nuint address;
-        if (SlabLists.TakeObjects(&twin->Slabs, &address, 1, 0) != 0)
+        nuint address = TakeOldest(twin);
+        if (address != 0)
         {
             return address;
         }
 
-        EmptyQueue(twin);
-        return SlabLists.TakeObjects(&twin->Slabs, &address, 1, 0) != 0 ? address : 0;
+        if (SlabLists.TakeObjects(&twin->Slabs, &address, 1, 0) == 0)
+        {
+            EmptyQueue(twin);
+            if (SlabLists.TakeObjects(&twin->Slabs, &address, 1, 0) == 0)
+            {
+                return 0;
+            }
+        }
+
+        _ = Atomic.Add(&twin->DirectAllocs, 1);
+        return address;
     }
 
     private static void NoteAllocated(CheckedLayout* layout, Cache* cache, nuint address)
@@ -169,9 +177,9 @@ internal unsafe partial struct Cache
         }
 
         CheckedObject.MakeFree(layout, address);
-        _ = Atomic.Add(&twin->DirectFrees, 1);
         if (!layout->HasTrack)
         {
+            _ = Atomic.Add(&twin->DirectFrees, 1);
             ReturnChecked(twin, address);
             return true;
         }

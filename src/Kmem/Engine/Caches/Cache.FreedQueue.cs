@@ -5,13 +5,19 @@ using Kmem.Engine.Slabs;
 namespace Kmem.Engine.Caches;
 
 /// <summary>
-/// Freed objects of a twin that wait, the oldest first, before they go to their slabs; linked through their tracks. The longer an object waits, the longer a
-/// second free or a write to it is told from what its next owner does. All twins of a heap share a number of bytes.
+/// Freed objects of a twin that wait, the oldest first; linked through their tracks. The longer an object waits, the longer a
+/// second free or a write to it is told from what its next owner does. All twins of a heap share a number of bytes: while more wait, the oldest of a twin are handed out
+/// again, and when still more wait, they go to their slabs.
 /// </summary>
 internal unsafe partial struct Cache
 {
     /// <summary>Bytes that wait in a heap, at most. A small part of a processor's cache: what waits longer is cold when it comes back.</summary>
-    private const long WaitingBytesMax = 1024 * 1024;
+    private const long WaitingBytesEnough = 1024 * 1024;
+
+    private const long WaitingBytesMax = WaitingBytesEnough + (WaitingBytesEnough / 4);
+
+    /// <summary>A twin tells the heap of what it has more or less in steps of so many bytes.</summary>
+    private const long WaitingBytesStep = 8 * 1024;
 
     /// <summary>Objects that go to the slabs at a time.</summary>
     private const int ReleasedAtOnce = 32;
@@ -37,7 +43,9 @@ internal unsafe partial struct Cache
 
         twin->QueueTail = address;
         Atomic.Store(&twin->QueueLength, twin->QueueLength + 1);
-        if (Atomic.Add(&twin->Registry->WaitingBytes, stride) > WaitingBytesMax)
+        twin->QueueFrees++;
+        CountWaitingLocked(twin, stride);
+        if (Atomic.Load(&twin->Registry->WaitingBytes) > WaitingBytesMax)
         {
             while (count < ReleasedAtOnce && twin->QueueLength > 1)
             {
@@ -47,6 +55,42 @@ internal unsafe partial struct Cache
 
         RankedLock.Exit(&twin->Depot.Lock, LockRank.Depot);
         ReturnCheckedBulk(twin, leaving, count);
+    }
+
+    /// <summary>The object that waits longest, if enough wait; else 0.</summary>
+    private static nuint TakeOldest(Cache* twin)
+    {
+        if (Atomic.Load(&twin->Registry->WaitingBytes) < WaitingBytesEnough || Atomic.Load(&twin->QueueLength) < 2)
+        {
+            return 0;
+        }
+
+        RankedLock.Enter(&twin->Depot.Lock, LockRank.Depot);
+        nuint address = 0;
+        if (twin->QueueLength > 1)
+        {
+            address = DequeueLocked(twin);
+            twin->QueueAllocs++;
+        }
+
+        RankedLock.Exit(&twin->Depot.Lock, LockRank.Depot);
+        if (address != 0 && IsInSetAsideSlab(twin, address))
+        {
+            SetAside(twin, address);
+            return 0;
+        }
+
+        return address;
+    }
+
+    private static void CountWaitingLocked(Cache* twin, long bytes)
+    {
+        twin->WaitingUntold += bytes;
+        if (twin->WaitingUntold is >= WaitingBytesStep or <= -WaitingBytesStep)
+        {
+            _ = Atomic.Add(&twin->Registry->WaitingBytes, twin->WaitingUntold);
+            twin->WaitingUntold = 0;
+        }
     }
 
     /// <summary>All that waits goes to its slabs, after a look at it.</summary>
@@ -86,11 +130,11 @@ internal unsafe partial struct Cache
         {
             // A link that was overwritten leads nowhere: the rest of the queue stays out of its slabs.
             _ = Atomic.Add(&twin->DamagedObjects, left);
-            _ = Atomic.Add(&twin->Registry->WaitingBytes, -left * stride);
+            CountWaitingLocked(twin, -left * stride);
             left = 0;
         }
 
-        _ = Atomic.Add(&twin->Registry->WaitingBytes, -stride);
+        CountWaitingLocked(twin, -stride);
         twin->QueueHead = left == 0 ? 0 : next;
         twin->QueueTail = left == 0 ? 0 : twin->QueueTail;
         Atomic.Store(&twin->QueueLength, left);

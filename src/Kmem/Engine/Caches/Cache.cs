@@ -141,6 +141,14 @@ internal unsafe partial struct Cache
     /// <summary>How many wait. Written under the lock, read by anyone.</summary>
     public long QueueLength;
 
+    /// <summary>Of a twin: objects that joined the queue, and that were handed out from it. Guarded by the depot's lock.</summary>
+    public long QueueFrees;
+
+    public long QueueAllocs;
+
+    /// <summary>Of a twin: bytes that the registry does not know of yet. Guarded by the depot's lock.</summary>
+    public long WaitingUntold;
+
     /// <summary>Of a twin: frees at the last maintenance, and passes since there was one more. Maintenance's own.</summary>
     public long SeenFrees;
 

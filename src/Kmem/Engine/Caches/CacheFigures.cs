@@ -73,9 +73,9 @@ internal unsafe struct CacheFigures
     private static void ReadVisits(Cache* cache, CacheFigures* figures)
     {
         figures->AllocFromDepot = Atomic.Load(&cache->FrontsFromDepot);
-        figures->AllocFromSlab = Atomic.Load(&cache->FrontsFromSlabs) + Atomic.Load(&cache->DirectAllocs);
+        figures->AllocFromSlab = Atomic.Load(&cache->FrontsFromSlabs) + Atomic.Load(&cache->DirectAllocs) + Atomic.Load(&cache->QueueAllocs);
         figures->FreeToDepot = Atomic.Load(&cache->FrontsToDepot);
-        figures->FreeToSlab = Atomic.Load(&cache->FrontsToSlabs) + Atomic.Load(&cache->DirectFrees);
+        figures->FreeToSlab = Atomic.Load(&cache->FrontsToSlabs) + Atomic.Load(&cache->DirectFrees) + Atomic.Load(&cache->QueueFrees);
         for (int cpu = 0; cpu < cache->Registry->CpuCount; cpu++)
         {
             CpuSlot* slot = Cache.CpuSlotOf(cache, cpu);

@@ -61,7 +61,7 @@ internal unsafe partial struct CacheRegistry
 
     public ulong FirstDoubleFree;
 
-    /// <summary>Bytes of freed objects that wait in the queues of twins. Atomic.</summary>
+    /// <summary>Bytes of freed objects that wait in the queues of twins, about. Atomic.</summary>
     public long WaitingBytes;
 
     /// <summary>Index of the cache that <see cref="FirstDoubleFree"/> was freed to: its slab may be gone when it is reported.</summary>

@@ -107,7 +107,7 @@ internal static unsafe class Reaper
     /// <summary>What was freed waits no longer when nothing else is freed.</summary>
     private static void EmptyIdleQueue(Cache* twin)
     {
-        long frees = Atomic.Load(&twin->DirectFrees);
+        long frees = Atomic.Load(&twin->QueueFrees);
         twin->IdlePasses = frees == twin->SeenFrees ? twin->IdlePasses + 1 : 0;
         twin->SeenFrees = frees;
         if (twin->IdlePasses >= IdlePassesToDrain)
