@@ -71,6 +71,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
         ThrowIfUnknown(options.SlabRule, nameof(options));
         ThrowIfUnknown(options.MisusePolicy, nameof(options));
         _debug = ParseDebug(options.Debug ?? Environment.GetEnvironmentVariable("KMEM_DEBUG"), options.Debug == null ? "KMEM_DEBUG" : nameof(options));
+        nuint profileInterval = ChooseProfileInterval(options.ProfileIntervalBytes);
         _options = options;
         Restartable = ChooseFrontEnd(options.FrontEnd);
         HasFronts = isShared && Restartable && Face.CanWatchThreads;
@@ -100,6 +101,11 @@ public sealed unsafe partial class KmemHeap : IDisposable
         SetChecksOfNewHeap();
         Pages = new PageAllocator(this);
         HeapDirectory.Add(this);
+        if (profileInterval != 0)
+        {
+            ProfileIntervalBytes = profileInterval;
+        }
+
         if (options.MaintenanceIntervalMilliseconds != 0)
         {
             _timer = new Timer(static heap => ((KmemHeap)heap!).MaintainInBackground(), this, options.MaintenanceIntervalMilliseconds, options.MaintenanceIntervalMilliseconds);

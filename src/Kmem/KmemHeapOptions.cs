@@ -100,4 +100,10 @@ public sealed class KmemHeapOptions
     /// variable <c>KMEM_DEBUG</c>.
     /// </summary>
     public string? Debug { get; set; }
+
+    /// <summary>
+    /// Mean bytes between two samples of the profile (<see cref="KmemHeap.GetProfile"/>); 0 takes none. Null, the default, takes the environment variable <c>KMEM_PROFILE</c>,
+    /// else 0. 524288 is a good value. 1 TiB at most. It can be changed later: <see cref="KmemHeap.ProfileIntervalBytes"/>.
+    /// </summary>
+    public nuint? ProfileIntervalBytes { get; set; }
 }

@@ -1,5 +1,6 @@
 using System;
 using Kmem.Diagnostics;
+using Kmem.Engine;
 using Kmem.Engine.Caches;
 using Kmem.Engine.Pages;
 using Kmem.Engine.Sized;
@@ -68,7 +69,7 @@ public sealed unsafe class PageAllocator
 
         ObjectDisposedException.ThrowIf(_heap.IsDisposed, _heap);
         void* pages = SizedHeap.AllocatePages(_heap.Core, order, (Mobility)mobility, CacheRegistry.CpuHint(&_heap.Core->Registry));
-        if (pages == null)
+        if (pages == null && !Face.TakeInjectedFault())
         {
             SizedHeap.ReclaimUnused(_heap.Core);
             pages = SizedHeap.AllocatePages(_heap.Core, order, (Mobility)mobility, CacheRegistry.CpuHint(&_heap.Core->Registry));

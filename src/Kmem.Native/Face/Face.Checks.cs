@@ -31,6 +31,28 @@ internal static unsafe partial class Face
     {
     }
 
+    /// <summary>There is no profile here: no heap takes samples.</summary>
+    public static nuint NoteSampled(CacheRegistry* registry, SampleFacts* facts) => 0;
+
+    public static void NoteSampleResized(CacheRegistry* registry, nuint sample, nuint capacityBytes, nuint requestedBytes)
+    {
+    }
+
+    public static void NoteSampleFreed(CacheRegistry* registry, nuint sample)
+    {
+    }
+
+    /// <summary>Nor are there sweeps.</summary>
+    public static bool FailsInSweep(CacheRegistry* registry) => false;
+
+    public static void NoteAllocatedInSweep(CacheRegistry* registry, void* address, nuint requestedBytes)
+    {
+    }
+
+    public static void NoteFreedInSweep(void* address)
+    {
+    }
+
     public static void TraceAllocated(Cache* cache, void* address, nuint requestedBytes)
     {
     }

@@ -144,7 +144,7 @@ internal sealed unsafe class ObjectUsers
 
     public static ObjectUsers Of(Cache* twin, nuint address)
     {
-        if (!twin->IsTwin || (twin->Checked.Checks & CacheChecks.Users) == 0)
+        if (!twin->IsTwin || (twin->Checked.Checks & (CacheChecks.Users | CacheChecks.Sampled)) == 0)
         {
             return new ObjectUsers();
         }

@@ -37,6 +37,21 @@ internal static unsafe partial class Face
         return injected;
     }
 
+    /// <summary>An object or run that the profile is to know; returns the sample's number. No lock is held.</summary>
+    public static nuint NoteSampled(CacheRegistry* registry, SampleFacts* facts) => SiteProfile.Of(registry)?.Add(facts, registry->SampleIntervalBytes) ?? 0;
+
+    public static void NoteSampleResized(CacheRegistry* registry, nuint sample, nuint capacityBytes, nuint requestedBytes) =>
+        SiteProfile.Of(registry)?.Resize(sample, capacityBytes, requestedBytes);
+
+    public static void NoteSampleFreed(CacheRegistry* registry, nuint sample) => SiteProfile.Of(registry)?.Remove(sample);
+
+    /// <summary>Counts an allocation in the flow of the caller, and says whether it is the one that is to fail.</summary>
+    public static bool FailsInSweep(CacheRegistry* registry) => SweepFlow.Fails(registry);
+
+    public static void NoteAllocatedInSweep(CacheRegistry* registry, void* address, nuint requestedBytes) => SweepFlow.NoteAllocated(registry, address, requestedBytes);
+
+    public static void NoteFreedInSweep(void* address) => SweepFlow.NoteFreed(address);
+
     public static void TraceAllocated(Cache* cache, void* address, nuint requestedBytes) => KmemReports.Trace(cache, (nuint)address, requestedBytes, isFree: false);
 
     public static void TraceFreed(Cache* twin, void* address) => KmemReports.Trace(twin, (nuint)address, 0, isFree: true);

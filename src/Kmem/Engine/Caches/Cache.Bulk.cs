@@ -46,6 +46,11 @@ internal unsafe partial struct Cache
             return;
         }
 
+        FreeOwn(cache, objects, count, fault);
+    }
+
+    private static void FreeOwn(Cache* cache, nuint* objects, int count, SlabFault* fault)
+    {
         int done = 0;
         while (done < count)
         {
@@ -63,17 +68,28 @@ internal unsafe partial struct Cache
         }
     }
 
-    /// <summary>Some of the objects may be a twin's.</summary>
+    /// <summary>Some of the objects may be a twin's. Those between them go together.</summary>
     private static void FreeEachToItsOwn(Cache* cache, nuint* objects, int count, SlabFault* fault)
     {
+        int own = 0;
         for (int index = 0; index < count; index++)
         {
-            Cache* owner = CacheRegistry.At(cache->Registry, Zone.PageOf(cache->Registry->Zone, (void*)objects[index])->CacheIndex);
-            if (!Free(owner, (void*)objects[index]) && fault != null && fault->Count++ == 0)
+            ushort owner = Zone.PageOf(cache->Registry->Zone, (void*)objects[index])->CacheIndex;
+            if (owner == cache->Index)
+            {
+                own++;
+                continue;
+            }
+
+            FreeOwn(cache, objects + index - own, own, fault);
+            own = 0;
+            if (!Free(CacheRegistry.At(cache->Registry, owner), (void*)objects[index]) && fault != null && fault->Count++ == 0)
             {
                 fault->Object = objects[index];
             }
         }
+
+        FreeOwn(cache, objects + count - own, own, fault);
     }
 
     /// <summary>
@@ -82,10 +98,11 @@ internal unsafe partial struct Cache
     /// </summary>
     private static int AllocateRunSlow(Cache* cache, nuint* objects, int count)
     {
-        if (cache->IsPlain && cache->CheckedBy == 0 && count > cache->Capacity && Atomic.Load(&cache->Depot.FullCount) == 0)
+        if (cache->IsPlain && cache->CheckedBy == 0 && !Sampling.IsRunning(cache) && count > cache->Capacity && Atomic.Load(&cache->Depot.FullCount) == 0)
         {
             int taken = SlabLists.TakeObjects(&cache->Slabs, objects, count, 0);
             _ = Atomic.Add(&cache->DirectAllocs, taken);
+            Sampling.Charge(cache, taken);
             return taken;
         }
 

@@ -42,7 +42,7 @@ internal unsafe partial struct Cache
     private static void* AllocateChecked(Cache* cache, nuint requestedBytes)
     {
         Cache* twin = CacheRegistry.At(cache->Registry, Atomic.Load(&cache->CheckedBy));
-        if ((twin->Checks & CacheChecks.Faults) != 0 && FaultPlan.Fails(&cache->Plan))
+        if ((twin->Checks & CacheChecks.Faults) != 0 && (FaultPlan.Fails(&cache->Plan) || FailsInSweep(cache->Registry)))
         {
             Face.NoteInjectedFault();
             return null;
@@ -80,6 +80,11 @@ internal unsafe partial struct Cache
             if ((twin->Checks & CacheChecks.Trace) != 0)
             {
                 Face.TraceAllocated(cache, (void*)address, requestedBytes);
+            }
+
+            if ((twin->Checks & CacheChecks.Faults) != 0)
+            {
+                NoteAllocatedInSweep(cache->Registry, address, requestedBytes);
             }
 
             return (void*)address;
@@ -171,9 +176,21 @@ internal unsafe partial struct Cache
             Face.TraceFreed(twin, pointer);
         }
 
+        if ((twin->Checks & CacheChecks.Faults) != 0)
+        {
+            NoteFreedInSweep(twin->Registry, address);
+        }
+
         if (twin->Destructor != null)
         {
             twin->Destructor(pointer, twin->Context);
+        }
+
+        if ((layout->Checks & CacheChecks.Sampled) != 0)
+        {
+            Sampling.NoteFreed(twin, address);
+            ReturnSampled(twin, address);
+            return true;
         }
 
         CheckedObject.MakeFree(layout, address);
@@ -201,7 +218,12 @@ internal unsafe partial struct Cache
     {
         if (cache->IsTwin)
         {
-            CheckedObject.MakeLive(&cache->Checked, (nuint)pointer, requestedBytes < cache->Checked.CapacityBytes ? requestedBytes : cache->Checked.CapacityBytes);
+            CheckedLayout* layout = &cache->Checked;
+            CheckedObject.MakeLive(layout, (nuint)pointer, requestedBytes < layout->CapacityBytes ? requestedBytes : layout->CapacityBytes);
+            if ((layout->Checks & CacheChecks.Sampled) != 0)
+            {
+                Face.NoteSampleResized(cache->Registry, CheckedObject.TrackOf(layout, (nuint)pointer)->NextOrScope, layout->CapacityBytes, requestedBytes);
+            }
         }
     }
 

@@ -22,6 +22,23 @@ internal enum DamagePolicy
 /// <summary>What becomes of damage that was found in a twin.</summary>
 internal unsafe partial struct Cache
 {
+    /// <summary>Whether a free object that is about to be used is as it was left, or was made so.</summary>
+    public static bool IsWholeOrRepaired(Cache* twin, nuint address)
+    {
+        Damage damage = default;
+        if (!CheckedObject.IsFreeObjectWhole(&twin->Checked, address, &damage))
+        {
+            if (!Repairs(twin, &damage))
+            {
+                return false;
+            }
+
+            CheckedObject.MakeFree(&twin->Checked, address);
+        }
+
+        return true;
+    }
+
     /// <summary>F: whether bits, counts and descriptors of the object's slab agree.</summary>
     private static bool IsSlabWhole(Cache* twin, nuint address, Damage* damage)
     {

@@ -42,6 +42,7 @@ internal unsafe partial struct Cache
         SlotWord word = new(full, full->Rounds);
         nuint round = word.Top;
         slot->AllocFromDepot++;
+        Sampling.Charge(cache, full->Rounds);
         LoadForAllocate(cache, slot, cpu, word.Popped, new SlotWord(slot->Previous));
         return round;
     }
@@ -77,6 +78,7 @@ internal unsafe partial struct Cache
         SlotWord word = new(magazine, rounds);
         nuint round = word.Top;
         slot->AllocFromSlab++;
+        Sampling.Charge(cache, rounds);
         LoadForAllocate(cache, slot, cpu, word.Popped, previous);
         return round;
     }
@@ -98,6 +100,7 @@ internal unsafe partial struct Cache
         }
 
         _ = Atomic.Add(&cache->DirectAllocs, 1);
+        Sampling.Charge(cache, 1);
         return (void*)round;
     }
 

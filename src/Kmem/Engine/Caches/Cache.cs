@@ -137,6 +137,20 @@ internal unsafe partial struct Cache
     /// <summary>Of a twin: where slabs start that were set aside; 0 for none.</summary>
     public fixed ulong SetAsideSlabs[SetAsideSlabsMax];
 
+    // ------------------------------------------------------------------ samples: theory in Sampling.cs
+
+    /// <summary>The sampled twin; 0 where there is none yet, negative where there cannot be one.</summary>
+    public int SampledBy;
+
+    /// <summary>Objects that the present run takes yet; 0: there is none. Atomic.</summary>
+    public uint SampleRoom;
+
+    /// <summary>Number of the present run, its length, and the rounds that it stands for. Changed when a run begins.</summary>
+    public uint SampleRun;
+
+    public uint SampleRunLength;
+    public uint SampleRounds;
+
     /// <summary>What fails where the letter A is on.</summary>
     public FaultPlan Plan;
 
@@ -164,6 +178,11 @@ internal unsafe partial struct Cache
         if (cache->CheckedBy != 0)
         {
             return AllocateChecked(cache, requestedBytes);
+        }
+
+        if (Sampling.IsRunning(cache) && Sampling.TryAllocate(cache, requestedBytes, out void* sampled))
+        {
+            return sampled;
         }
 
         if (ThreadFronts.AreUsed(cache->Registry))

@@ -67,6 +67,14 @@ internal unsafe partial struct CacheRegistry
     /// <summary>Index of the cache that <see cref="FirstDoubleFree"/> was freed to: its slab may be gone when it is reported.</summary>
     public int FirstDoubleFreeOwner;
 
+    /// <summary>Mean bytes between two samples; 0: none are taken. See <see cref="Sampling"/>.</summary>
+    public long SampleIntervalBytes;
+
+    public ulong SampleRandom;
+
+    /// <summary>Fault sweeps that are running: allocations ask the face whether they fail. Atomic.</summary>
+    public long Sweeps;
+
     /// <summary>Reserves the table, the areas and the fronts, if any, and makes the caches of magazines. False when memory is out; then <see cref="Destroy"/> cleans up.</summary>
     public static bool Initialize(CacheRegistry* registry, OsTable* os, Zone* zone, int cpuCount, bool restartable, uint frontCountMax)
     {

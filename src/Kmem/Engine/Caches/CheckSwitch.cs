@@ -41,6 +41,25 @@ internal static unsafe class CheckSwitch
         return isSet;
     }
 
+    /// <summary>Index of a twin for sampled objects; 0 when memory is out or the reaper is at work, and −1 where the cache cannot have one.</summary>
+    public static int TryMakeSampledTwin(Cache* cache)
+    {
+        if (!MayHaveChecks(cache))
+        {
+            return -1;
+        }
+
+        // The caller may be in a destructor that runs under the lock.
+        if (!RankedLock.TryEnter(&cache->Registry->ReaperLock, LockRank.Reaper))
+        {
+            return 0;
+        }
+
+        Cache* twin = FindOrCreate(cache, CacheChecks.Sampled);
+        RankedLock.Exit(&cache->Registry->ReaperLock, LockRank.Reaper);
+        return twin == null ? 0 : twin->Checked.HasTrack ? twin->Index : -1;
+    }
+
     private static Cache* FindOrCreate(Cache* cache, CacheChecks checks)
     {
         for (int index = cache->FirstTwin; index != 0; index = CacheRegistry.At(cache->Registry, index)->NextTwin)
@@ -52,7 +71,7 @@ internal static unsafe class CheckSwitch
             }
         }
 
-        CheckedLayout layout = CheckedLayout.Compute(cache->Slabs.Layout, cache->CapacityBytes, checks, SlabRule.Default, cache->Registry->CpuCount);
+        CheckedLayout layout = CheckedLayout.Compute(cache->Slabs.Layout, cache->CapacityBytes, checks, RuleOf(checks), IsSampled(checks) ? 1 : cache->Registry->CpuCount);
         CacheDefinition definition = new()
         {
             Layout = layout.Slab,
@@ -76,6 +95,11 @@ internal static unsafe class CheckSwitch
 
         return twin;
     }
+
+    private static bool IsSampled(CacheChecks checks) => (checks & CacheChecks.Sampled) != 0;
+
+    /// <summary>Of a sampled twin few objects are live: small slabs.</summary>
+    private static SlabRule RuleOf(CacheChecks checks) => IsSampled(checks) ? SlabRule.Kernel : SlabRule.Default;
 
     private static int NameBytes(Cache* cache)
     {

@@ -34,7 +34,7 @@ internal unsafe struct FaultPlan
         if (!plan->IsSet
             || (plan->Nth != 0 && call != plan->Nth)
             || (plan->Interval > 1 && call % plan->Interval != 0)
-            || (plan->OneIn > 1 && Next(plan) % plan->OneIn != 0))
+            || (plan->OneIn > 1 && (Atomic.NextRandom(&plan->Random) >> 11) % plan->OneIn != 0))
         {
             return false;
         }
@@ -47,23 +47,5 @@ internal unsafe struct FaultPlan
 
         _ = Atomic.Add(&plan->Failures, 1);
         return true;
-    }
-
-    /// <summary>xorshift64 (Marsaglia, "Xorshift RNGs", 2003). In one thread the same seed gives the same failures.</summary>
-    private static ulong Next(FaultPlan* plan)
-    {
-        ulong before;
-        ulong after;
-        do
-        {
-            before = Atomic.Load(&plan->Random);
-            after = before == 0 ? 0x9E3779B97F4A7C15 : before;
-            after ^= after << 13;
-            after ^= after >> 7;
-            after ^= after << 17;
-        }
-        while (!Atomic.CompareExchange(&plan->Random, before, after));
-
-        return after >> 11;
     }
 }

@@ -99,6 +99,7 @@ internal unsafe partial struct ThreadFront
         SlotWord word = ExchangeWithCpu(cache, wantsRounds: true, instead);
         if (word.HasMagazine)
         {
+            Sampling.Charge(cache, word.Rounds);
             return word;
         }
 
@@ -125,6 +126,7 @@ internal unsafe partial struct ThreadFront
         }
 
         Cache.ExitSlot(slot);
+        Sampling.Charge(cache, word.Rounds);
         return word;
     }
 

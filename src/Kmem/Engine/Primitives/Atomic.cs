@@ -51,4 +51,23 @@ internal static unsafe class Atomic
 
     /// <summary>Adds and returns the sum.</summary>
     public static long Add(long* location, long value) => Interlocked.Add(ref *location, value);
+
+    /// <summary>The next of a sequence by chance, not 0; <paramref name="state"/> starts it. In one thread the same start gives the same sequence.</summary>
+    /// <remarks>Source: xorshift64, Marsaglia, "Xorshift RNGs", 2003.</remarks>
+    public static ulong NextRandom(ulong* state)
+    {
+        ulong before;
+        ulong after;
+        do
+        {
+            before = Load(state);
+            after = before == 0 ? 0x9E3779B97F4A7C15 : before;
+            after ^= after << 13;
+            after ^= after >> 7;
+            after ^= after << 17;
+        }
+        while (!CompareExchange(state, before, after));
+
+        return after;
+    }
 }

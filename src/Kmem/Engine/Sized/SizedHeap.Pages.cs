@@ -1,3 +1,4 @@
+using Kmem.Engine.Caches;
 using Kmem.Engine.Pages;
 using Kmem.Engine.Primitives;
 
@@ -9,6 +10,12 @@ internal unsafe partial struct SizedHeap
     /// <summary>A block of 2^order pages for a user of the page allocator; null when memory is out.</summary>
     public static void* AllocatePages(SizedHeap* heap, int order, Mobility mobility, int cpu)
     {
+        if (Cache.FailsInSweep(&heap->Registry))
+        {
+            Face.NoteInjectedFault();
+            return null;
+        }
+
         Page* page = Zone.AllocateBlock(&heap->Zone, order, mobility, cpu);
         if (page == null)
         {
@@ -16,7 +23,9 @@ internal unsafe partial struct SizedHeap
         }
 
         _ = Atomic.Add(&heap->UserPages, (long)Order.Pages(order));
-        return Zone.AddressOf(&heap->Zone, page);
+        void* address = Zone.AddressOf(&heap->Zone, page);
+        Cache.NoteAllocatedInSweep(&heap->Registry, (nuint)address, Order.Bytes(order));
+        return address;
     }
 
     /// <summary>Frees a block of the page allocator; <paramref name="order"/> is −1 where the caller did not say.</summary>
@@ -39,6 +48,7 @@ internal unsafe partial struct SizedHeap
         }
 
         _ = Atomic.Add(&heap->UserPages, -(long)Order.Pages(page->Order));
+        Cache.NoteFreedInSweep(&heap->Registry, (nuint)address);
         Zone.FreeBlock(&heap->Zone, page, cpu);
         return Misuse.None;
     }

@@ -72,6 +72,7 @@ internal unsafe partial struct SizedHeap
 
         CountLarge(heap, 0, (long)sizeBytes - (long)head->Payload.RequestedBytes, (long)pages - pagesBefore);
         head->Payload.RequestedBytes = sizeBytes;
+        NoteRunResized(heap, head);
         return true;
     }
 

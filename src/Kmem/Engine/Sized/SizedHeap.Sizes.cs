@@ -41,7 +41,7 @@ internal unsafe partial struct SizedHeap
     }
 
     /// <summary>Bytes of the object or run at an address, whatever was asked for; 0 as above.</summary>
-    private static nuint Capacity(SizedHeap* heap, void* address, out Misuse misuse)
+    public static nuint Capacity(SizedHeap* heap, void* address, out Misuse misuse)
     {
         misuse = Misuse.None;
         if (address == null || IsZeroSizePointer(address))

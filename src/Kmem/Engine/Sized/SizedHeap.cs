@@ -151,6 +151,12 @@ internal unsafe partial struct SizedHeap
             return null;
         }
 
+        if (Cache.FailsInSweep(&heap->Registry))
+        {
+            Face.NoteInjectedFault();
+            return null;
+        }
+
         Page* head = Zone.AllocateRun(&heap->Zone, Address.PagesFor(sizeBytes), alignmentBytes, Mobility.Movable);
         if (head == null)
         {
@@ -159,7 +165,10 @@ internal unsafe partial struct SizedHeap
 
         head->Payload.RequestedBytes = sizeBytes;
         CountLarge(heap, 1, (long)sizeBytes, (long)head->Payload.Pages);
-        return Zone.AddressOf(&heap->Zone, head);
+        void* address = Zone.AddressOf(&heap->Zone, head);
+        head->Payload.OwnerWord = SampleRun(heap, head);
+        Cache.NoteAllocatedInSweep(&heap->Registry, (nuint)address, sizeBytes);
+        return address;
     }
 
     // ------------------------------------------------------------------ free, the mirror
@@ -188,6 +197,7 @@ internal unsafe partial struct SizedHeap
         if (IsRun(page, address))
         {
             CountLarge(heap, -1, -(long)page->Payload.RequestedBytes, -(long)page->Payload.Pages);
+            NoteRunFreed(heap, page, address);
             Zone.FreeRun(&heap->Zone, page);
             return Misuse.None;
         }

@@ -45,6 +45,9 @@ internal enum CacheChecks : byte
 
     /// <summary>A: allocations fail as the cache's plan says.</summary>
     Faults = 32,
+
+    /// <summary>No letter: of the objects that a profile knows. See <c>Sampling.cs</c>.</summary>
+    Sampled = 64,
 }
 
 /// <summary>What an object's track says of its state, mixed with the object's address so that no stray value passes.</summary>
@@ -74,7 +77,7 @@ internal struct ObjectTrack
 
     public uint RequestedBytes;
 
-    /// <summary>Free: the object that was freed next. Live: the scope in which it was allocated, or 0.</summary>
+    /// <summary>Free: the object that was freed next. Live: the scope in which it was allocated, or 0; of a sampled one its number.</summary>
     public nuint NextOrScope;
 
     /// <summary>Numbers that the face gave for stacks; 0 for none.</summary>
@@ -85,6 +88,7 @@ internal struct ObjectTrack
     /// <summary>By the face's coarse clock.</summary>
     public uint AllocMilliseconds;
 
+    /// <summary>Of a sampled object: the run that it was taken in.</summary>
     public uint FreeStack;
 
     /// <summary>0: not since the last allocation.</summary>
@@ -123,21 +127,21 @@ internal struct CheckedLayout
     {
         CheckedLayout layout = new() { Slab = plain, Checks = checks, CapacityBytes = capacityBytes, TrackOffset = capacityBytes };
         bool hasZones = (checks & CacheChecks.RedZones) != 0;
-        if ((checks & (CacheChecks.RedZones | CacheChecks.Users)) == 0)
+        if ((checks & (CacheChecks.RedZones | CacheChecks.Users | CacheChecks.Sampled)) == 0)
         {
             return layout;
         }
 
         uint alignment = NaturalAlignment(plain);
         uint trackOffset = (uint)Address.AlignUp(capacityBytes, 8) + (hasZones ? ZoneBytesLeast : 0);
-        uint trackBytes = (checks & CacheChecks.Users) != 0 ? ObjectTrack.BytesWithUsers : ObjectTrack.BytesWithZones;
+        uint trackBytes = (checks & (CacheChecks.Users | CacheChecks.Sampled)) != 0 ? ObjectTrack.BytesWithUsers : ObjectTrack.BytesWithZones;
         uint end = trackOffset + trackBytes;
         uint stride = (uint)Address.AlignUp(end + (hasZones ? ZoneBytesLeast : 0), alignment);
         uint leftZone = hasZones ? stride - end : 0;
         uint lead = (uint)Address.AlignUp(leftZone, alignment);
         if (!SlabLayout.TryComputeLed(capacityBytes, stride, lead, alignment, rule, cpuCount, out SlabLayout led))
         {
-            layout.Checks &= ~(CacheChecks.RedZones | CacheChecks.Users);
+            layout.Checks &= ~(CacheChecks.RedZones | CacheChecks.Users | CacheChecks.Sampled);
             return layout;
         }
 
