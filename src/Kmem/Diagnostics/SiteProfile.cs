@@ -161,8 +161,9 @@ internal sealed unsafe class SiteProfile
 
     private static double WeightOf(SampleFacts* facts, long intervalBytes)
     {
-        double chance = intervalBytes <= 0 ? 1 : -Math.Exp(-(double)facts->RefillBytes / intervalBytes) + 1;
-        return facts->RoundsOfEach == 0 ? 1 / chance : 1 + (facts->RoundsOfEach / chance);
+        // Switched off since the sample became due.
+        double interval = Math.Max(intervalBytes, 1);
+        return facts->StrideBytes == 0 ? 1 / (1 - Math.Exp(-(double)facts->CapacityBytes / interval)) : 1 + Math.Max(interval / facts->StrideBytes, 1);
     }
 
     private static int TimeClassOf(uint milliseconds) => milliseconds == 0 ? 0 : BitOperations.Log2(milliseconds) + 1;

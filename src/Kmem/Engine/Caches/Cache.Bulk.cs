@@ -98,7 +98,7 @@ internal unsafe partial struct Cache
     /// </summary>
     private static int AllocateRunSlow(Cache* cache, nuint* objects, int count)
     {
-        if (cache->IsPlain && cache->CheckedBy == 0 && !Sampling.IsRunning(cache) && count > cache->Capacity && Atomic.Load(&cache->Depot.FullCount) == 0)
+        if (cache->IsPlain && cache->CheckedBy == 0 && count > cache->Capacity && Atomic.Load(&cache->Depot.FullCount) == 0)
         {
             int taken = SlabLists.TakeObjects(&cache->Slabs, objects, count, 0);
             _ = Atomic.Add(&cache->DirectAllocs, taken);

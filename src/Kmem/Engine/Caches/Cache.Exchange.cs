@@ -155,6 +155,7 @@ internal unsafe partial struct Cache
     /// <summary>Destroys rounds and puts them back into their slabs. No lock of the cache is held.</summary>
     public static void Flush(Cache* cache, Magazine* magazine, int rounds, int cpu)
     {
+        Sampling.NoteFlushed(cache, rounds);
         nuint* objects = Magazine.RoundsOf(magazine);
         if (cache->Destructor != null)
         {

@@ -147,6 +147,7 @@ internal unsafe partial struct Cache
         }
 
         ReapDepot(cache, long.MaxValue, long.MaxValue);
+        Sampling.Forget(cache);
     }
 
     /// <summary>Empties up to so many full magazines of the depot into the slabs and frees as many empty ones.</summary>

@@ -42,7 +42,6 @@ internal unsafe partial struct Cache
         SlotWord word = new(full, full->Rounds);
         nuint round = word.Top;
         slot->AllocFromDepot++;
-        Sampling.Charge(cache, full->Rounds);
         LoadForAllocate(cache, slot, cpu, word.Popped, new SlotWord(slot->Previous));
         return round;
     }

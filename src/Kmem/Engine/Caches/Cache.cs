@@ -142,14 +142,8 @@ internal unsafe partial struct Cache
     /// <summary>The sampled twin; 0 where there is none yet, negative where there cannot be one.</summary>
     public int SampledBy;
 
-    /// <summary>Objects that the present run takes yet; 0: there is none. Atomic.</summary>
-    public uint SampleRoom;
-
-    /// <summary>Number of the present run, its length, and the rounds that it stands for. Changed when a run begins.</summary>
-    public uint SampleRun;
-
-    public uint SampleRunLength;
-    public uint SampleRounds;
+    /// <summary>Watched places somewhere in the depot. Atomic.</summary>
+    public uint ColdSamples;
 
     /// <summary>What fails where the letter A is on.</summary>
     public FaultPlan Plan;
@@ -180,7 +174,7 @@ internal unsafe partial struct Cache
             return AllocateChecked(cache, requestedBytes);
         }
 
-        if (Sampling.IsRunning(cache) && Sampling.TryAllocate(cache, requestedBytes, out void* sampled))
+        if (Sampling.TryTakePlace(cache) && Sampling.TryAllocate(cache, requestedBytes, out void* sampled))
         {
             return sampled;
         }
@@ -236,6 +230,7 @@ internal unsafe partial struct Cache
             return FreeDirect(cache, CacheRegistry.CpuHint(cache->Registry), round);
         }
 
+        Sampling.NoteSlowFree(cache);
         if (ThreadFronts.AreUsed(cache->Registry) && FreeToFrontSlow(cache, round, out bool isTwice))
         {
             return !isTwice;

@@ -72,6 +72,9 @@ internal unsafe partial struct CacheRegistry
 
     public ulong SampleRandom;
 
+    /// <summary>Goes up when the interval changes: places that were watched before are not any more.</summary>
+    public uint SampleEpoch;
+
     /// <summary>Fault sweeps that are running: allocations ask the face whether they fail. Atomic.</summary>
     public long Sweeps;
 

@@ -64,6 +64,10 @@ internal unsafe struct CpuSlot
     [FieldOffset(112)]
     public int ShelfVisits;
 
+    /// <summary>Watched places on top of this CPU's magazines: see <see cref="Sampling"/>. Atomic.</summary>
+    [FieldOffset(116)]
+    public uint HotSamples;
+
     public readonly long Visits =>
         AllocFromPrevious + AllocFromDepot + AllocFromSlab + FreeToPrevious + FreeToDepot + FreeToSlab;
 }

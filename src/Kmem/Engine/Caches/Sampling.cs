@@ -5,23 +5,28 @@ namespace Kmem.Engine.Caches;
 
 // Theory of sampling.
 //
-// The profile wants to know of some objects who has them, one for about so many bytes (the *interval*), without a word on the inlined rungs. So what is counted is
-// what comes to a thread or CPU from beyond its own magazines, by magazines: rung 3 and 4, and rung 0 where it takes the CPU's. Each such *refill* is charged to a
-// countdown of the CPU. When that is over, the next length is drawn from an exponential distribution, so that every byte has the same chance,
-// and the cache owes a *run*: its next allocations that come to a slow rung are served from its *sampled twin*, without a refill, and are told to the face. Objects of the twin
-// are freed on the slow rungs, as those of a checked one are (Cache.Checked.cs), and told again.
+// The profile wants to know who has the memory, without a word on the inlined rungs. What is sampled is not calls of allocate, which nobody counts, but *places*: of the
+// objects that slabs hand to magazines, one for about so many bytes (the *interval*) is *watched*. It is from a twin (Cache.Checked.cs), so that its free comes to a
+// slow rung, and it goes where an object that nobody watches would go: to whoever allocates at its place in the stack of magazines. Each who gets it is told to the face. So a
+// site has its share of the watched places, as it has of all, whether its objects live long or briefly, and also where each allocation takes the place of a free.
 //
-//      refill of R rounds → countdown over: with the chance p = 1 − e^(−R × stride / interval)
-//      run                → until Room objects more were taken than given back; Room = 8
-//      weight of each     → 1 + (R / Room) / p: what an object of the run stands for. On the average p runs with Room objects stand for R + p × Room
+//      slabs → magazine       charged to a countdown of the CPU; each time it is over, one more place is watched, *hot*
+//      hot                    on top for this CPU: its next allocation on a slow rung gets it
+//      free of a watched one  hot; and the rounds that lie below it in magazines are hidden (put away as previous), so that the next allocation does come to a slow rung
+//      free on a slow rung    a magazine's worth came on top: hot ones of the CPU become *cold*, somewhere among what lies in the depot
+//      allocation, slow rung  gets a cold one with the chance cold / (magazines in the depot, and one)
+//      magazine → slabs       takes its part of the cold ones with it; what empties all magazines takes all
 //
-// Why a run and not one object: a magazine falls empty when most objects are out, so the allocation that finds it empty is too often one that is given back at once. Objects that
-// are given back while the run lasts make room again, so that a run ends with what stays. What remains of the error: of a run as many objects as the
-// program holds for a moment may be such ones. A cache without magazines has no such trouble: each of its allocations is charged, and Room is 1.
+//      watched == hot + cold + live samples          for each cache about (objects out of slabs) × stride / interval
+//      weight of a sample = 1 + interval / stride    objects that each stands for; 1: the place itself was not charged
 //
-// What is not seen: what is allocated and freed within a thread's or CPU's own magazines. It needs no memory beyond them.
+// The lengths of the countdown are drawn from an exponential distribution: every byte has the same chance. Objects larger than the interval are charged as if they had its size.
+// A cache without magazines takes each object from its slabs: there a free ends the watch.
 //
-// A large run of pages is charged its own bytes and sampled at once: weight 1 / p. The word of its owner is the sample's number.
+// What is not seen: objects that are out when sampling begins, and what takes their places by way of magazines. And what only ever goes to and fro between a thread and its
+// magazines shows as the one magazine that it needs.
+//
+// A large run of pages is charged its own bytes and sampled at once: its weight is one over the chance, 1 − e^(−bytes / interval). The word of its owner is the sample's number.
 //
 // Nothing here is exact between threads: a lost charge does no harm.
 
@@ -31,19 +36,22 @@ internal static unsafe class Sampling
     /// <summary>The largest interval in bytes: draws stay within a word.</summary>
     public const long IntervalBytesMax = 1L << 40;
 
-    /// <summary>Objects of a run. More: less of them are such as are given back at once, and each run costs more.</summary>
-    private const uint RunLength = 8;
-
     /// <summary>ln 2 in 1/65536.</summary>
     private const ulong NaturalOfTwo = 45426;
 
     private const int FractionBits = 16;
 
-    /// <summary>0 switches it off. Objects that were sampled remain so.</summary>
+    /// <summary>0 switches it off. Objects that were sampled remain so, but nobody takes their places.</summary>
     public static void SetInterval(CacheRegistry* registry, long intervalBytes, ulong seed)
     {
         Atomic.Store(&registry->SampleIntervalBytes, 0);
         Atomic.Store(&registry->SampleRandom, (seed * 0x9E3779B97F4A7C15) | 1);
+        Atomic.Store(&registry->SampleEpoch, registry->SampleEpoch + 1);
+        for (int index = 1; index < Atomic.Load(&registry->Count); index++)
+        {
+            Forget(CacheRegistry.At(registry, index));
+        }
+
         for (int cpu = 0; intervalBytes != 0 && cpu < registry->CpuCount; cpu++)
         {
             Atomic.Store(CountdownOf(registry, cpu), Draw(registry, intervalBytes));
@@ -52,10 +60,24 @@ internal static unsafe class Sampling
         Atomic.Store(&registry->SampleIntervalBytes, intervalBytes);
     }
 
-    /// <summary>So many rounds came from beyond the thread's or CPU's own magazines. May be called under the locks of the rungs.</summary>
+    /// <summary>All magazines are empty: no place is watched but those of live objects.</summary>
+    public static void Forget(Cache* cache)
+    {
+        Atomic.Store(&cache->ColdSamples, 0);
+        for (int cpu = 0; cpu < cache->Registry->CpuCount; cpu++)
+        {
+            Atomic.Store(&Cache.CpuSlotOf(cache, cpu)->HotSamples, 0);
+        }
+    }
+
+    // ------------------------------------------------------------------ places
+
+    private static bool IsOn(Cache* cache) => Atomic.Load(&cache->Registry->SampleIntervalBytes) != 0 && cache->SampledBy >= 0;
+
+    /// <summary>So many rounds left the slabs. May be called under the locks of the rungs.</summary>
     public static void Charge(Cache* cache, int rounds)
     {
-        if (Atomic.Load(&cache->Registry->SampleIntervalBytes) != 0 && rounds != 0 && cache->SampledBy >= 0)
+        if (IsOn(cache))
         {
             ChargeSlow(cache, (uint)rounds);
         }
@@ -63,14 +85,96 @@ internal static unsafe class Sampling
 
     private static void ChargeSlow(Cache* cache, uint rounds)
     {
-        if (IsDue(cache->Registry, (nuint)rounds * cache->Slabs.Layout.StrideBytes) && Atomic.Load(&cache->SampleRoom) == 0)
+        CacheRegistry* registry = cache->Registry;
+        int cpu = CacheRegistry.CpuHint(registry);
+        long interval = Atomic.Load(&registry->SampleIntervalBytes);
+        long stride = cache->Slabs.Layout.StrideBytes;
+        long* countdown = CountdownOf(registry, cpu);
+        long left = Atomic.Load(countdown) - (rounds * (stride < interval ? stride : interval));
+        uint watched = 0;
+        for (; left < 0 && watched < rounds; left += Draw(registry, interval))
         {
-            cache->SampleRounds = rounds;
-            cache->SampleRunLength = cache->Capacity == 0 ? 1 : RunLength;
-            cache->SampleRun++;
-            Atomic.Store(&cache->SampleRoom, cache->SampleRunLength);
+            watched++;
+        }
+
+        Atomic.Store(countdown, left);
+        if (watched != 0)
+        {
+            _ = Change(&Cache.CpuSlotOf(cache, cpu)->HotSamples, (int)watched);
         }
     }
+
+    /// <summary>An object was freed to the magazines on a slow rung: what was on top is below it.</summary>
+    public static void NoteSlowFree(Cache* cache)
+    {
+        if (IsOn(cache))
+        {
+            uint* hot = &Cache.CpuSlotOf(cache, CacheRegistry.CpuHint(cache->Registry))->HotSamples;
+            uint count = Atomic.Load(hot);
+            if (count != 0 && Atomic.CompareExchange(hot, count, 0))
+            {
+                _ = Change(&cache->ColdSamples, (int)count);
+            }
+        }
+    }
+
+    /// <summary>So many rounds went from magazines to the slabs.</summary>
+    public static void NoteFlushed(Cache* cache, int rounds)
+    {
+        ulong cold = Atomic.Load(&cache->ColdSamples);
+        if (cold != 0 && IsOn(cache))
+        {
+            ulong all = (ulong)(Atomic.Load(&cache->Depot.Rounds) + rounds + (2 * cache->Capacity));
+            ulong gone = ((cold * (ulong)rounds) + (NextRandom(cache) % all)) / all;
+            while (gone-- != 0 && Change(&cache->ColdSamples, -1))
+            {
+            }
+        }
+    }
+
+    /// <summary>Whether this allocation, which came to a slow rung, gets a watched place: that is taken.</summary>
+    public static bool TryTakePlace(Cache* cache)
+    {
+        if (!IsOn(cache))
+        {
+            return false;
+        }
+
+        CpuSlot* slot = Cache.CpuSlotOf(cache, CacheRegistry.CpuHint(cache->Registry));
+        if (Atomic.Load(&slot->HotSamples) != 0)
+        {
+            return Change(&slot->HotSamples, -1);
+        }
+
+        ulong cold = Atomic.Load(&cache->ColdSamples);
+        if (cold == 0)
+        {
+            return false;
+        }
+
+        ulong magazine = cache->Capacity == 0 ? 1 : (ulong)cache->Capacity;
+        ulong all = (ulong)(Atomic.Load(&cache->Depot.Rounds) + Atomic.Load(&slot->Shelf.Rounds)) + magazine;
+        return NextRandom(cache) % all < cold * magazine && Change(&cache->ColdSamples, -1);
+    }
+
+    /// <summary>Never below 0: then false.</summary>
+    private static bool Change(uint* count, int change)
+    {
+        uint before;
+        do
+        {
+            before = Atomic.Load(count);
+            if (change < 0 && before == 0)
+            {
+                return false;
+            }
+        }
+        while (!Atomic.CompareExchange(count, before, before + (uint)change));
+
+        return true;
+    }
+
+    // ------------------------------------------------------------------ objects
 
     /// <summary>Charges bytes, and says whether a sample is to be taken for them.</summary>
     public static bool IsDue(CacheRegistry* registry, nuint bytes)
@@ -82,9 +186,6 @@ internal static unsafe class Sampling
         return isDue;
     }
 
-    /// <summary>Whether allocations that come to a slow rung are sampled now.</summary>
-    public static bool IsRunning(Cache* cache) => Atomic.Load(&cache->SampleRoom) != 0 && Atomic.Load(&cache->Registry->SampleIntervalBytes) != 0;
-
     /// <summary>
     /// An object of the sampled twin, constructed and told. False: there is none to be had so, and the rungs are to serve. True and null: the constructor refused.
     /// </summary>
@@ -93,7 +194,7 @@ internal static unsafe class Sampling
         result = null;
         Cache* twin = TwinOf(cache);
         nuint address;
-        if (twin == null || !TryChangeRoom(cache, -1) || SlabLists.TakeObjects(&twin->Slabs, &address, 1, 0) == 0)
+        if (twin == null || SlabLists.TakeObjects(&twin->Slabs, &address, 1, 0) == 0)
         {
             return false;
         }
@@ -115,13 +216,12 @@ internal static unsafe class Sampling
         track->AllocMilliseconds = Face.CoarseMilliseconds();
         track->AllocThread = Face.CurrentThreadNumber();
         track->AllocStack = Face.CaptureStack();
-        track->FreeStack = cache->SampleRun;
+        track->FreeStack = cache->Registry->SampleEpoch;
         track->FreeThread = 0;
         SampleFacts facts = new()
         {
             Stack = track->AllocStack,
-            RefillBytes = (nuint)cache->SampleRounds * cache->Slabs.Layout.StrideBytes,
-            RoundsOfEach = (double)cache->SampleRounds / cache->SampleRunLength,
+            StrideBytes = cache->Slabs.Layout.StrideBytes,
             CapacityBytes = layout->CapacityBytes,
             RequestedBytes = track->RequestedBytes,
         };
@@ -132,34 +232,19 @@ internal static unsafe class Sampling
         return true;
     }
 
-    /// <summary>The mirror, for an object that is leaving. What is freed in the run that it is of makes room there.</summary>
+    /// <summary>The mirror, for an object that is leaving: its place goes on being watched.</summary>
     public static void NoteFreed(Cache* twin, nuint address)
     {
+        CacheRegistry* registry = twin->Registry;
         ObjectTrack* track = CheckedObject.TrackOf(&twin->Checked, address);
-        Cache* cache = CacheRegistry.At(twin->Registry, twin->TwinOf);
-        if (track->FreeStack == cache->SampleRun)
+        Cache* cache = CacheRegistry.At(registry, twin->TwinOf);
+        if (IsOn(cache) && track->FreeStack == registry->SampleEpoch && cache->Capacity != 0 && Atomic.Load(&cache->CheckedBy) == 0)
         {
-            _ = TryChangeRoom(cache, 1);
+            uint* place = Cache.TryHideRounds(cache) ? &Cache.CpuSlotOf(cache, CacheRegistry.CpuHint(registry))->HotSamples : &cache->ColdSamples;
+            _ = Change(place, 1);
         }
 
-        Face.NoteSampleFreed(twin->Registry, track->NextOrScope);
-    }
-
-    /// <summary>From an open run only.</summary>
-    private static bool TryChangeRoom(Cache* cache, int change)
-    {
-        uint room;
-        do
-        {
-            room = Atomic.Load(&cache->SampleRoom);
-            if (room == 0)
-            {
-                return false;
-            }
-        }
-        while (!Atomic.CompareExchange(&cache->SampleRoom, room, (uint)((int)room + change)));
-
-        return true;
+        Face.NoteSampleFreed(registry, track->NextOrScope);
     }
 
     /// <summary>Null where there is no memory for one, the reaper is at work, or objects of the cache cannot be sampled.</summary>
@@ -175,6 +260,8 @@ internal static unsafe class Sampling
     }
 
     // ------------------------------------------------------------------ chance
+
+    private static ulong NextRandom(Cache* cache) => Atomic.NextRandom(&cache->Registry->SampleRandom) >> 16;
 
     /// <summary>The word of the cache "none", which has no magazines, on a CPU: its line has the words of caches without any.</summary>
     private static long* CountdownOf(CacheRegistry* registry, int cpu) => (long*)(registry->Areas + ((nuint)cpu << RestartableSequence.CpuAreaShift));
@@ -200,19 +287,4 @@ internal static unsafe class Sampling
 
         return ((ulong)(64 - whole) << FractionBits) - fraction;
     }
-}
-
-/// <summary>What the face is told of a sampled object or large run.</summary>
-internal struct SampleFacts
-{
-    public uint Stack;
-
-    /// <summary>Bytes that were charged when the sample became due.</summary>
-    public nuint RefillBytes;
-
-    /// <summary>Rounds of the refill for each object of the run; 0: it is a large run of pages, which stands for itself.</summary>
-    public double RoundsOfEach;
-
-    public nuint CapacityBytes;
-    public nuint RequestedBytes;
 }

@@ -84,6 +84,39 @@ internal unsafe partial struct ThreadFront
         return fits;
     }
 
+    /// <summary>See <see cref="Cache.TryHideRounds"/>; for the owner.</summary>
+    public static bool TryHideRounds(ThreadFront* front, Cache* cache)
+    {
+        if (!RankedLock.TryEnter(&front->Lock, LockRank.ThreadFront))
+        {
+            return false;
+        }
+
+        Magazine* surplus = null;
+        nuint* entry = EntryOf(front, cache);
+        SlotWord loaded = LoadedLocked(front, cache);
+        SlotWord previous = new(*PreviousOf(front, cache));
+        bool hides = loaded.Rounds == 0;
+        if (!hides && (previous.Rounds == 0 || !previous.HasRoom))
+        {
+            SlotWord empty = TakeRoom(front, cache, loaded, &surplus);
+            hides = empty.HasMagazine && empty.Rounds == 0;
+            if (empty.HasMagazine)
+            {
+                Atomic.Store(entry, (nuint)(Magazine.RoundsOf(empty.Magazine) + empty.Rounds));
+            }
+        }
+
+        RankedLock.Exit(&front->Lock, LockRank.ThreadFront);
+        if (surplus != null)
+        {
+            Cache.Flush(cache, surplus, surplus->Rounds, 0);
+            Depot.PutEmpty(&cache->Depot, surplus);
+        }
+
+        return hides;
+    }
+
     /// <summary>A magazine with rounds in place of an empty one, if there was one. None: then that is still the loaded one.</summary>
     private static SlotWord TakeRounds(ThreadFront* front, Cache* cache, Magazine* empty)
     {
@@ -99,7 +132,6 @@ internal unsafe partial struct ThreadFront
         SlotWord word = ExchangeWithCpu(cache, wantsRounds: true, instead);
         if (word.HasMagazine)
         {
-            Sampling.Charge(cache, word.Rounds);
             return word;
         }
 
@@ -126,7 +158,6 @@ internal unsafe partial struct ThreadFront
         }
 
         Cache.ExitSlot(slot);
-        Sampling.Charge(cache, word.Rounds);
         return word;
     }
 
@@ -146,6 +177,7 @@ internal unsafe partial struct ThreadFront
         }
 
         _ = Atomic.Add(&cache->FrontsFromSlabs, 1);
+        Sampling.Charge(cache, rounds);
         return new SlotWord(magazine, rounds);
     }
 

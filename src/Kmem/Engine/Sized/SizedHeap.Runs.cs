@@ -19,7 +19,6 @@ internal unsafe partial struct SizedHeap
         SampleFacts facts = new()
         {
             Stack = Face.CaptureStack(),
-            RefillBytes = bytes,
             CapacityBytes = bytes,
             RequestedBytes = (nuint)head->Payload.RequestedBytes,
         };

@@ -88,7 +88,7 @@ internal struct ObjectTrack
     /// <summary>By the face's coarse clock.</summary>
     public uint AllocMilliseconds;
 
-    /// <summary>Of a sampled object: the run that it was taken in.</summary>
+    /// <summary>Of a sampled object: the epoch that it was taken in.</summary>
     public uint FreeStack;
 
     /// <summary>0: not since the last allocation.</summary>
