@@ -69,6 +69,56 @@ public sealed unsafe class ProfileTests
         FreeAll(heap, kept);
     }
 
+    [Theory]
+    [MemberData(nameof(FrontEnds))]
+    public void Objects_that_take_the_places_of_freed_ones_are_seen_however_long_that_goes_on(KmemFrontEnd frontEnd)
+    {
+        using KmemHeap heap = MakeHeap(frontEnd, 16 * KiB);
+        Random random = SurfaceHeap.MakeRandom(11);
+        nint[] first = [.. Enumerable.Range(0, 30_000).Select(_ => KeepMore(heap, 64))];
+        nint[] second = [.. Enumerable.Range(0, 30_000).Select(_ => Keep(heap, 64))];
+        for (int step = 0; step < 500_000; step++)
+        {
+            ref nint old = ref first[random.Next(first.Length)];
+            heap.Free((void*)old);
+            old = KeepMore(heap, 64);
+            old = ref second[random.Next(second.Length)];
+            heap.Free((void*)old);
+            old = Keep(heap, 64);
+        }
+
+        KmemProfile profile = heap.GetProfile();
+        Assert.InRange(Site(profile, nameof(Keep)).LiveObjects / 30_000.0, 0.6, 1.4);
+        Assert.InRange(Site(profile, nameof(KeepMore)).LiveObjects / 30_000.0, 0.6, 1.4);
+        heap.Validate();
+        FreeAll(heap, [.. first, .. second]);
+        Assert.Equal(0, heap.GetProfile().LiveBytes);
+    }
+
+    [Theory]
+    [MemberData(nameof(FrontEnds))]
+    public void Batches_that_come_and_go_do_not_take_what_others_keep(KmemFrontEnd frontEnd)
+    {
+        using KmemHeap heap = MakeHeap(frontEnd, 16 * KiB);
+        List<nint> kept = [];
+        List<nint> batch = [];
+        for (int round = 0; round < 300; round++)
+        {
+            kept.AddRange(Enumerable.Range(0, 100).Select(_ => Keep(heap, 64)));
+            FreeAll(heap, batch);
+            batch = [.. Enumerable.Range(0, 2000).Select(_ => KeepMore(heap, 64))];
+        }
+
+        KmemProfile profile = heap.GetProfile();
+        Assert.InRange(Site(profile, nameof(Keep)).LiveObjects / 30_000.0, 0.6, 1.4);
+        Assert.InRange(Site(profile, nameof(KeepMore)).LiveObjects / 2000.0, 0, 4);
+        FreeAll(heap, batch);
+        heap.Trim();
+        kept.AddRange(Enumerable.Range(0, 100).Select(_ => Keep(heap, 64)));
+        Assert.InRange(Site(heap.GetProfile(), nameof(Keep)).LiveObjects / 30_000.0, 0.6, 1.4);
+        FreeAll(heap, kept);
+    }
+
     [Fact]
     public void What_stays_within_the_magazines_is_not_seen()
     {

@@ -50,6 +50,15 @@ internal unsafe partial struct Cache
         return hides || loaded.Rounds == 0;
     }
 
+    /// <summary>Rounds below the loaded magazine, as this thread or CPU sees them.</summary>
+    public static long CountBelow(Cache* cache)
+    {
+        CpuSlot* slot = CpuSlotOf(cache, CacheRegistry.CpuHint(cache->Registry));
+        ThreadFront* front = cache->FrontOffset != 0 && ThreadFronts.AreUsed(cache->Registry) ? Face.CurrentFront() : null;
+        int previous = front != null ? ThreadFront.CountPrevious(front, cache) : new SlotWord(Atomic.Load(&slot->Previous)).Rounds;
+        return Atomic.Load(&cache->Depot.Rounds) + Atomic.Load(&slot->Shelf.Rounds) + previous;
+    }
+
     /// <summary>An empty magazine, and there is no previous one any more; or null, and that is as it was.</summary>
     private static Magazine* TakePreviousAway(Cache* cache, CpuSlot* slot, int cpu)
     {

@@ -142,8 +142,8 @@ internal unsafe partial struct Cache
     /// <summary>The sampled twin; 0 where there is none yet, negative where there cannot be one.</summary>
     public int SampledBy;
 
-    /// <summary>Watched places somewhere in the depot. Atomic.</summary>
-    public uint ColdSamples;
+    /// <summary>Watched places below the top of the magazines.</summary>
+    public ColdPlaces Cold;
 
     /// <summary>What fails where the letter A is on.</summary>
     public FaultPlan Plan;

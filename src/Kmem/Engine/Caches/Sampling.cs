@@ -13,8 +13,8 @@ namespace Kmem.Engine.Caches;
 //      slabs → magazine       charged to a countdown of the CPU; each time it is over, one more place is watched, *hot*
 //      hot                    on top for this CPU: its next allocation on a slow rung gets it
 //      free of a watched one  hot; and the rounds that lie below it in magazines are hidden (put away as previous), so that the next allocation does come to a slow rung
-//      free on a slow rung    a magazine's worth came on top: hot ones of the CPU become *cold*, somewhere among what lies in the depot
-//      allocation, slow rung  gets a cold one with the chance cold / (magazines in the depot, and one)
+//      free on a slow rung    a magazine's worth came on top: hot ones of the CPU become *cold*, at the level that the magazines have now (ColdPlaces.cs)
+//      allocation, slow rung  gets a cold one when no more rounds are left than there were then
 //      magazine → slabs       takes its part of the cold ones with it; what empties all magazines takes all
 //
 //      watched == hot + cold + live samples          for each cache about (objects out of slabs) × stride / interval
@@ -63,7 +63,7 @@ internal static unsafe class Sampling
     /// <summary>All magazines are empty: no place is watched but those of live objects.</summary>
     public static void Forget(Cache* cache)
     {
-        Atomic.Store(&cache->ColdSamples, 0);
+        ColdPlaces.Clear(cache);
         for (int cpu = 0; cpu < cache->Registry->CpuCount; cpu++)
         {
             Atomic.Store(&Cache.CpuSlotOf(cache, cpu)->HotSamples, 0);
@@ -113,7 +113,7 @@ internal static unsafe class Sampling
             uint count = Atomic.Load(hot);
             if (count != 0 && Atomic.CompareExchange(hot, count, 0))
             {
-                _ = Change(&cache->ColdSamples, (int)count);
+                ColdPlaces.Push(cache, count, Cache.CountBelow(cache));
             }
         }
     }
@@ -121,12 +121,12 @@ internal static unsafe class Sampling
     /// <summary>So many rounds went from magazines to the slabs.</summary>
     public static void NoteFlushed(Cache* cache, int rounds)
     {
-        ulong cold = Atomic.Load(&cache->ColdSamples);
+        ulong cold = Atomic.Load(&cache->Cold.Count);
         if (cold != 0 && IsOn(cache))
         {
             ulong all = (ulong)(Atomic.Load(&cache->Depot.Rounds) + rounds + (2 * cache->Capacity));
             ulong gone = ((cold * (ulong)rounds) + (NextRandom(cache) % all)) / all;
-            while (gone-- != 0 && Change(&cache->ColdSamples, -1))
+            while (gone-- != 0 && ColdPlaces.TryPop(cache, 0))
             {
             }
         }
@@ -146,15 +146,7 @@ internal static unsafe class Sampling
             return Change(&slot->HotSamples, -1);
         }
 
-        ulong cold = Atomic.Load(&cache->ColdSamples);
-        if (cold == 0)
-        {
-            return false;
-        }
-
-        ulong magazine = cache->Capacity == 0 ? 1 : (ulong)cache->Capacity;
-        ulong all = (ulong)(Atomic.Load(&cache->Depot.Rounds) + Atomic.Load(&slot->Shelf.Rounds)) + magazine;
-        return NextRandom(cache) % all < cold * magazine && Change(&cache->ColdSamples, -1);
+        return Atomic.Load(&cache->Cold.Count) != 0 && ColdPlaces.TryPop(cache, Cache.CountBelow(cache));
     }
 
     /// <summary>Never below 0: then false.</summary>
@@ -240,8 +232,14 @@ internal static unsafe class Sampling
         Cache* cache = CacheRegistry.At(registry, twin->TwinOf);
         if (IsOn(cache) && track->FreeStack == registry->SampleEpoch && cache->Capacity != 0 && Atomic.Load(&cache->CheckedBy) == 0)
         {
-            uint* place = Cache.TryHideRounds(cache) ? &Cache.CpuSlotOf(cache, CacheRegistry.CpuHint(registry))->HotSamples : &cache->ColdSamples;
-            _ = Change(place, 1);
+            if (Cache.TryHideRounds(cache))
+            {
+                _ = Change(&Cache.CpuSlotOf(cache, CacheRegistry.CpuHint(registry))->HotSamples, 1);
+            }
+            else
+            {
+                ColdPlaces.Push(cache, 1, Cache.CountBelow(cache));
+            }
         }
 
         Face.NoteSampleFreed(registry, track->NextOrScope);

@@ -38,6 +38,9 @@ internal unsafe partial struct ThreadFront
         return rounds;
     }
 
+    /// <summary>Rounds of the previous magazine, for the owner.</summary>
+    public static int CountPrevious(ThreadFront* front, Cache* cache) => new SlotWord(*PreviousOf(front, cache)).Rounds;
+
     /// <summary>Whether an object is in a magazine. For reports: the owner may move it meanwhile.</summary>
     public static bool Contains(ThreadFront* front, Cache* cache, nuint round)
     {
