@@ -53,7 +53,7 @@ internal unsafe partial struct Cache
     /// <summary>Rounds below the loaded magazine, as this thread or CPU sees them.</summary>
     public static long CountBelow(Cache* cache)
     {
-        CpuSlot* slot = CpuSlotOf(cache, CacheRegistry.CpuHint(cache->Registry));
+        CpuSlot* slot = CpuSlotOf(cache, Sampling.CpuOf(cache->Registry));
         ThreadFront* front = cache->FrontOffset != 0 && ThreadFronts.AreUsed(cache->Registry) ? Face.CurrentFront() : null;
         int previous = front != null ? ThreadFront.CountPrevious(front, cache) : new SlotWord(Atomic.Load(&slot->Previous)).Rounds;
         return Atomic.Load(&cache->Depot.Rounds) + Atomic.Load(&slot->Shelf.Rounds) + previous;

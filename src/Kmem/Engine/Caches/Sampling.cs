@@ -86,7 +86,7 @@ internal static unsafe class Sampling
     private static void ChargeSlow(Cache* cache, uint rounds)
     {
         CacheRegistry* registry = cache->Registry;
-        int cpu = CacheRegistry.CpuHint(registry);
+        int cpu = CpuOf(registry);
         long interval = Atomic.Load(&registry->SampleIntervalBytes);
         long stride = cache->Slabs.Layout.StrideBytes;
         long* countdown = CountdownOf(registry, cpu);
@@ -109,7 +109,7 @@ internal static unsafe class Sampling
     {
         if (IsOn(cache))
         {
-            uint* hot = &Cache.CpuSlotOf(cache, CacheRegistry.CpuHint(cache->Registry))->HotSamples;
+            uint* hot = &Cache.CpuSlotOf(cache, CpuOf(cache->Registry))->HotSamples;
             uint count = Atomic.Load(hot);
             if (count != 0 && Atomic.CompareExchange(hot, count, 0))
             {
@@ -140,7 +140,7 @@ internal static unsafe class Sampling
             return false;
         }
 
-        CpuSlot* slot = Cache.CpuSlotOf(cache, CacheRegistry.CpuHint(cache->Registry));
+        CpuSlot* slot = Cache.CpuSlotOf(cache, CpuOf(cache->Registry));
         if (Atomic.Load(&slot->HotSamples) != 0)
         {
             return Change(&slot->HotSamples, -1);
@@ -171,7 +171,7 @@ internal static unsafe class Sampling
     /// <summary>Charges bytes, and says whether a sample is to be taken for them.</summary>
     public static bool IsDue(CacheRegistry* registry, nuint bytes)
     {
-        long* countdown = CountdownOf(registry, CacheRegistry.CpuHint(registry));
+        long* countdown = CountdownOf(registry, CpuOf(registry));
         long left = Atomic.Load(countdown) - (long)bytes;
         bool isDue = left < 0;
         Atomic.Store(countdown, isDue ? Draw(registry, Atomic.Load(&registry->SampleIntervalBytes)) : left);
@@ -234,7 +234,7 @@ internal static unsafe class Sampling
         {
             if (Cache.TryHideRounds(cache))
             {
-                _ = Change(&Cache.CpuSlotOf(cache, CacheRegistry.CpuHint(registry))->HotSamples, 1);
+                _ = Change(&Cache.CpuSlotOf(cache, CpuOf(registry))->HotSamples, 1);
             }
             else
             {
@@ -260,6 +260,13 @@ internal static unsafe class Sampling
     // ------------------------------------------------------------------ chance
 
     private static ulong NextRandom(Cache* cache) => Atomic.NextRandom(&cache->Registry->SampleRandom) >> 16;
+
+    /// <summary>The CPU whose magazines the caller uses. Not the hint, which may be of a moment ago: levels of another CPU mean nothing.</summary>
+    public static int CpuOf(CacheRegistry* registry)
+    {
+        int cpu = CacheRegistry.CurrentCpu(registry);
+        return (uint)cpu < (uint)registry->CpuCount ? cpu : 0;
+    }
 
     /// <summary>The word of the cache "none", which has no magazines, on a CPU: its line has the words of caches without any.</summary>
     private static long* CountdownOf(CacheRegistry* registry, int cpu) => (long*)(registry->Areas + ((nuint)cpu << RestartableSequence.CpuAreaShift));
