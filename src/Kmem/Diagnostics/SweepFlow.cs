@@ -1,3 +1,4 @@
+using System;
 using System.Collections.Concurrent;
 using System.Collections.Generic;
 using System.Threading;
@@ -45,7 +46,7 @@ internal sealed unsafe class SweepFlow(KmemHeap heap, long failing)
             return false;
         }
 
-        Volatile.Write(ref flow._failed, StackDepot.Now());
+        Volatile.Write(ref flow._failed, new KnownStack { Frames = WithinBody(StackDepot.Now().Frames) });
         return true;
     }
 
@@ -68,12 +69,19 @@ internal sealed unsafe class SweepFlow(KmemHeap heap, long failing)
         {
             if (flow == this && s_live.TryRemove(address, out _))
             {
-                leaks.Add(new KmemSweepLeak(address, bytes, (StackDepot.Get(stack) ?? KnownStack.None).Frames));
+                leaks.Add(new KmemSweepLeak(address, bytes, WithinBody((StackDepot.Get(stack) ?? KnownStack.None).Frames)));
             }
         }
 
         leaks.Sort((left, right) => left.Address.CompareTo(right.Address));
         return leaks;
+    }
+
+    /// <summary>Without the frames from the sweep outwards.</summary>
+    private static string[] WithinBody(string[] frames)
+    {
+        int end = Array.FindIndex(frames, frame => frame.StartsWith(typeof(KmemFaultSweep).FullName!, StringComparison.Ordinal));
+        return end < 0 ? frames : frames[..end];
     }
 
     private static SweepFlow? Current(CacheRegistry* registry)
