@@ -327,6 +327,11 @@ public sealed unsafe partial class KmemHeap : IDisposable
             return;
         }
 
+        if (_options.ReportLeaksAtDispose && !_disposed)
+        {
+            ReportLeaks();
+        }
+
         lock (_maintenance)
         {
             if (_disposed)

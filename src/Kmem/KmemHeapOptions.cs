@@ -100,4 +100,10 @@ public sealed class KmemHeapOptions
     /// variable <c>KMEM_DEBUG</c>.
     /// </summary>
     public string? Debug { get; set; }
+
+    /// <summary>
+    /// Whether <see cref="KmemHeap.Dispose"/> reports what is live then, by site where the letter U is on, as <see cref="KmemMisuse.Leaked"/> through
+    /// <see cref="KmemReports.Reported"/>, or on standard error where nobody listens. Nothing is thrown. Default false.
+    /// </summary>
+    public bool ReportLeaksAtDispose { get; set; }
 }
