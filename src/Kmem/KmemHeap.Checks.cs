@@ -110,13 +110,7 @@ public sealed unsafe partial class KmemHeap
     /// <summary>What the heap's letters say for a cache. Called for every new one.</summary>
     internal void ApplyDebug(Cache* cache)
     {
-        CacheChecks checks;
-        fixed (byte* spec = _debug)
-        {
-            checks = CheckSpec.For(spec, cache->Name);
-        }
-
-        checks |= System.Threading.Volatile.Read(ref _hasScopes) ? CacheChecks.Users : CacheChecks.None;
+        CacheChecks checks = OwnChecks(cache) | LentTo(cache);
         if (checks != CheckSwitch.Get(cache) && !CheckSwitch.TrySet(cache, checks))
         {
             throw OutOfMemory($"the checks of the cache '{AddressDescription.NameOf(cache)}'");

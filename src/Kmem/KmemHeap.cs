@@ -100,6 +100,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
         SetChecksOfNewHeap();
         Pages = new PageAllocator(this);
         HeapDirectory.Add(this);
+        KmemEventSource.Start();
         if (options.MaintenanceIntervalMilliseconds != 0)
         {
             _timer = new Timer(static heap => ((KmemHeap)heap!).MaintainInBackground(), this, options.MaintenanceIntervalMilliseconds, options.MaintenanceIntervalMilliseconds);

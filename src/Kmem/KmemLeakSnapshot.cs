@@ -29,7 +29,12 @@ public sealed class KmemLeakSnapshot
     {
         ArgumentNullException.ThrowIfNull(earlier);
         ArgumentNullException.ThrowIfNull(later);
-        Dictionary<string, KmemLeakSite> before = earlier.Report.Sites.ToDictionary(static site => LeakText.Key(site.Stack), StringComparer.Ordinal);
+        Dictionary<string, KmemLeakSite> before = new(StringComparer.Ordinal);
+        foreach (KmemLeakSite site in earlier.Report.Sites)
+        {
+            before[LeakText.Key(site.Stack)] = site;
+        }
+
         List<KmemLeakGrowth> grown = [];
         foreach (KmemLeakSite site in later.Report.Sites)
         {

@@ -35,7 +35,7 @@ internal static class LeakText
 
         if (report.CachesWithUsers == 0)
         {
-            Append(text, $"No cache has the letter U: who allocates is not noted (Debug = \"U\", or KMEM_DEBUG=U).");
+            Append(text, $"No cache has the letter U at present: who allocates is not noted (Debug = \"U\", or KMEM_DEBUG=U).");
         }
 
         AppendSites(text, report.Sites, sitesMost);
