@@ -90,11 +90,7 @@ internal static class LeaksCommand
             first.Dispose();
         }
 
-        if (json != JsonFile.StandardOutput)
-        {
-            console.Note($"looking again in {Units.Wait(TimeSpan.FromSeconds(seconds.Value))}");
-        }
-
+        console.Note($"looking again in {Units.Wait(TimeSpan.FromSeconds(seconds.Value))}");
         Thread.Sleep(TimeSpan.FromSeconds(seconds.Value));
         TargetProcess.RequireRunning(pid);
         IReadOnlyList<KmemLeakReport> after;
