@@ -63,6 +63,15 @@ internal static unsafe class FreedMark
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Remove(void* memory) => *MarkOf(memory) = 0;
 
+    /// <summary>The same where the memory may be a checked object, whose bytes past the requested ones nobody writes.</summary>
+    public static void RemoveIfThere(void* memory)
+    {
+        if (*MarkOf(memory) == s_mark)
+        {
+            *MarkOf(memory) = 0;
+        }
+    }
+
     private static uint* MarkOf(void* memory) => (uint*)memory + 2;
 
     /// <summary>Ends the process if an object is marked, and indeed free, or in its slab.</summary>

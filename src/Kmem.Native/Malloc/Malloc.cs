@@ -201,7 +201,7 @@ internal static unsafe class Malloc
 
         if (memory != null && sizeBytes <= SizeClasses.DefaultLargest && alignmentBytes <= Address.PageSizeBytes)
         {
-            FreedMark.Remove(memory);
+            FreedMark.RemoveIfThere(memory);
         }
 
         NoteAllocated(memory, sizeBytes, alignmentBytes, zeroed: false);
@@ -266,7 +266,7 @@ internal static unsafe class Malloc
 
         if (sizeBytes - 1 < SizeClasses.DefaultLargest)
         {
-            FreedMark.Remove(memory);
+            FreedMark.RemoveIfThere(memory);
         }
 
         return memory;
