@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using Kmem.Engine.Caches;
 using Kmem.Engine.Primitives;
@@ -18,6 +19,7 @@ internal sealed unsafe class LeakTally
 
     private readonly Dictionary<uint, Sum> _byStack = [];
     private readonly Dictionary<string, Site> _sites = new(StringComparer.Ordinal);
+    private OutOfMemoryException? _failure;
     private Cache* _twin;
     private uint _now;
 
@@ -49,6 +51,11 @@ internal sealed unsafe class LeakTally
         GCHandle handle = GCHandle.Alloc(this);
         Cache.VisitLive(twin, &Visit, (void*)GCHandle.ToIntPtr(handle));
         handle.Free();
+        if (_failure != null)
+        {
+            ExceptionDispatchInfo.Throw(_failure);
+        }
+
         if (_byStack.Count == 0)
         {
             return;
@@ -57,7 +64,7 @@ internal sealed unsafe class LeakTally
         string name = AddressDescription.NameOf(twin);
         foreach ((uint number, Sum sum) in _byStack)
         {
-            string[] frames = (StackDepot.Get(number) ?? KnownStack.None).Frames;
+            string[] frames = WithoutPlumbing((StackDepot.Get(number) ?? KnownStack.None).Frames);
             ref Site? site = ref CollectionsMarshal.GetValueRefOrAddDefault(_sites, LeakText.Key(frames), out _);
             site ??= new Site { Frames = frames };
             site.Names.Add(name);
@@ -109,7 +116,22 @@ internal sealed unsafe class LeakTally
         return sites;
     }
 
-    private static void Visit(void* context, nuint address) => ((LeakTally)GCHandle.FromIntPtr((nint)context).Target!).Note(address);
+    /// <summary>No exception may pass the engine, which holds a lock: it is thrown when that is free.</summary>
+    private static void Visit(void* context, nuint address)
+    {
+        LeakTally tally = (LeakTally)GCHandle.FromIntPtr((nint)context).Target!;
+        try
+        {
+            if (tally._failure == null)
+            {
+                tally.Note(address);
+            }
+        }
+        catch (OutOfMemoryException exception)
+        {
+            tally._failure = exception;
+        }
+    }
 
     /// <summary>Runs under the lock of the slabs. The object may be freed and even handed out again meanwhile: then it is counted as one or the other.</summary>
     private void Note(nuint address)
@@ -136,6 +158,17 @@ internal sealed unsafe class LeakTally
         ref Sum sum = ref CollectionsMarshal.GetValueRefOrAddDefault(_byStack, track->AllocStack, out _);
         Join(ref sum, new Sum { Count = 1, Bytes = bytes, Oldest = age, Youngest = age });
     }
+
+    /// <summary>How a task came to go on differs from time to time: that makes no other site.</summary>
+    private static string[] WithoutPlumbing(string[] frames)
+    {
+        string[] own = Array.FindAll(frames, static frame => !IsPlumbing(frame));
+        return own.Length == 0 ? frames : own;
+    }
+
+    private static bool IsPlumbing(string frame) => frame == "?"
+        || frame.StartsWith("System.Threading.", StringComparison.Ordinal)
+        || frame.StartsWith("System.Runtime.CompilerServices.Async", StringComparison.Ordinal);
 
     private static void Join(ref Sum sum, Sum other)
     {

@@ -71,6 +71,23 @@ public sealed class LeakScopeTests
     }
 
     [Fact]
+    public async Task A_task_that_went_on_is_the_same_site_whoever_ran_it()
+    {
+        using KmemHeap heap = LeakTests.Make("U");
+        await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => Task.Run(() => AllocLateAsync(heap), TestContext.Current.CancellationToken)));
+        KmemLeakSite site = Assert.Single(heap.FindLeaks().Sites);
+        Assert.Equal(10, site.Objects);
+        Assert.Equal(2, site.Stack.Count);
+        Assert.Contains(nameof(AllocLateAsync), site.Stack[1], StringComparison.Ordinal);
+
+        static async Task<nint> AllocLateAsync(KmemHeap heap)
+        {
+            await Task.Yield();
+            return LeakTests.AllocSmall(heap);
+        }
+    }
+
+    [Fact]
     public async Task Concurrent_flows_have_scopes_of_their_own()
     {
         using KmemHeap heap = LeakTests.Make("");
