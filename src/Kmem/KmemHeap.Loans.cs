@@ -14,7 +14,7 @@ public sealed unsafe partial class KmemHeap
     /// <summary>As <see cref="_debug"/>; empty for none.</summary>
     private byte[] _lent = [0];
 
-    /// <summary>By index: what a cache had before, and what it has now.</summary>
+    /// <summary>By index: what a cache had before, and what it has now; the same where it got nothing. Caches that are not here were made since.</summary>
     private readonly Dictionary<int, (CacheChecks Before, CacheChecks Now)> _borrowers = [];
 
     /// <summary>Switches letters on until <see cref="TakeBack"/>, also in caches that are made meanwhile; returns how many caches got any. Where memory is out, a cache gets none.</summary>
@@ -27,6 +27,7 @@ public sealed unsafe partial class KmemHeap
                 return 0;
             }
 
+            int caches = 0;
             Volatile.Write(ref _lent, spec);
             CacheRegistry* registry = &Core->Registry;
             for (int index = 1; index < Atomic.Load(&registry->Count); index++)
@@ -36,14 +37,13 @@ public sealed unsafe partial class KmemHeap
                 {
                     CacheChecks before = CheckSwitch.Get(cache);
                     CacheChecks now = before | LentTo(cache);
-                    if (now != before && CheckSwitch.TrySet(cache, now))
-                    {
-                        _borrowers[index] = (before, now);
-                    }
+                    bool borrows = now != before && CheckSwitch.TrySet(cache, now);
+                    _borrowers[index] = (before, borrows ? now : before);
+                    caches += borrows ? 1 : 0;
                 }
             }
 
-            return _borrowers.Count;
+            return caches;
         }
     }
 

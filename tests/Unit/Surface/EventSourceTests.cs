@@ -47,6 +47,8 @@ public sealed class EventSourceTests
         using KmemHeap heap = LeakTests.Make("Z,kmalloc-64;U,kmalloc-80");
         using KmemCache own = new("lent-own", 50, new KmemCacheOptions { Heap = heap });
         using KmemCache changed = new("lent-changed", 50, new KmemCacheOptions { Heap = heap });
+        using KmemCache already = new("lent-already", 50, new KmemCacheOptions { Heap = heap });
+        already.Checks = KmemChecks.Users;
         using (Listener listener = new())
         {
             IReadOnlyList<EventWrittenEventArgs> events = listener.Ask(Leaks | Checks, out _, "U,lent-*,kmalloc-64,kmalloc-80");
@@ -64,6 +66,7 @@ public sealed class EventSourceTests
         Assert.Equal(KmemChecks.RedZones, heap.GetChecks("kmalloc-64"));
         Assert.Equal(KmemChecks.Users, heap.GetChecks("kmalloc-80"));
         Assert.Equal(KmemChecks.Poison, changed.Checks);
+        Assert.Equal(KmemChecks.Users, already.Checks);
         using KmemCache later = new("lent-later", 50, new KmemCacheOptions { Heap = heap });
         Assert.Equal(KmemChecks.None, later.Checks);
     }
