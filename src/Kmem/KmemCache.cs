@@ -375,7 +375,7 @@ public sealed unsafe class KmemCache : IDisposable
     }
 
     /// <summary>Ends the cache: objects in magazines are destroyed, and its slabs go back to the page allocator.</summary>
-    /// <exception cref="KmemMisuseException">Objects are out: the message lists them, and the cache lives on.</exception>
+    /// <exception cref="KmemMisuseException">Objects are out: the message lists them, with the letter U by who allocated them, and the cache lives on.</exception>
     public void Dispose()
     {
         if (_core == null || _heap.IsDisposed)

@@ -22,6 +22,7 @@ public sealed unsafe partial class KmemHeap
 
     /// <summary>
     /// Switches checks on, off or over in all caches with such names that there are, and in those that will be made. Objects that are live keep the layout that they were allocated with.
+    /// The letter U stays on in a heap that had a <see cref="LeakScope"/>.
     /// </summary>
     /// <param name="debug">As for <see cref="KmemHeapOptions.Debug"/>; empty switches all off.</param>
     /// <exception cref="ArgumentException">A letter is unknown.</exception>
@@ -109,12 +110,7 @@ public sealed unsafe partial class KmemHeap
     /// <summary>What the heap's letters say for a cache. Called for every new one.</summary>
     internal void ApplyDebug(Cache* cache)
     {
-        CacheChecks checks;
-        fixed (byte* spec = _debug)
-        {
-            checks = CheckSpec.For(spec, cache->Name);
-        }
-
+        CacheChecks checks = OwnChecks(cache) | LentTo(cache);
         if (checks != CheckSwitch.Get(cache) && !CheckSwitch.TrySet(cache, checks))
         {
             throw OutOfMemory($"the checks of the cache '{AddressDescription.NameOf(cache)}'");

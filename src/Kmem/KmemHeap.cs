@@ -106,6 +106,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
             ProfileIntervalBytes = profileInterval;
         }
 
+        KmemEventSource.Start();
         if (options.MaintenanceIntervalMilliseconds != 0)
         {
             _timer = new Timer(static heap => ((KmemHeap)heap!).MaintainInBackground(), this, options.MaintenanceIntervalMilliseconds, options.MaintenanceIntervalMilliseconds);
@@ -331,6 +332,11 @@ public sealed unsafe partial class KmemHeap : IDisposable
         if (_isShared)
         {
             return;
+        }
+
+        if (_options.ReportLeaksAtDispose && !_disposed)
+        {
+            ReportLeaks();
         }
 
         lock (_maintenance)

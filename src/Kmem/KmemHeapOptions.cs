@@ -106,4 +106,10 @@ public sealed class KmemHeapOptions
     /// else 0. 524288 is a good value. 1 TiB at most. It can be changed later: <see cref="KmemHeap.ProfileIntervalBytes"/>.
     /// </summary>
     public nuint? ProfileIntervalBytes { get; set; }
+
+    /// <summary>
+    /// Whether <see cref="KmemHeap.Dispose"/> reports what is live then, by site where the letter U is on, as <see cref="KmemMisuse.Leaked"/> through
+    /// <see cref="KmemReports.Reported"/>, or on standard error where nobody listens. Nothing is thrown. Default false.
+    /// </summary>
+    public bool ReportLeaksAtDispose { get; set; }
 }

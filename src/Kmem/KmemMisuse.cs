@@ -49,6 +49,9 @@ public enum KmemMisuse
 
     /// <summary>Somebody read or wrote outside of a guarded object, or after it was freed.</summary>
     GuardedAccess,
+
+    /// <summary>Objects were live at the end of what should have freed them: of a <see cref="KmemLeakScope"/>, or of a heap with <see cref="KmemHeapOptions.ReportLeaksAtDispose"/>.</summary>
+    Leaked,
 }
 
 /// <summary>Thrown when a caller's mistake is found. The message names what is wrong and whose the address is; the heap is unharmed.</summary>

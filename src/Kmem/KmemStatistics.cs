@@ -66,10 +66,10 @@ public sealed record KmemStatistics
     public required IReadOnlyList<KmemCacheStatistics> Caches { get; init; }
 }
 
-/// <summary>State of one cache.</summary>
+/// <summary>State of one cache. Of a cache that is or was checked, those of <see cref="KmemCache.GetStatistics"/> also count slabs with checks, which have fewer objects than <see cref="ObjectsPerSlab"/>.</summary>
 public sealed record KmemCacheStatistics
 {
-    /// <summary>Name of the cache.</summary>
+    /// <summary>Name of the cache; in a heap's statistics with letters behind it, as in <c>kmalloc-64(FZPU)</c>, for what is allocated of it while these checks are on.</summary>
     public required string Name { get; init; }
 
     /// <summary>Size of an object as asked for, in bytes.</summary>
@@ -155,6 +155,14 @@ public sealed record KmemCacheStatistics
 
     /// <summary>True for a cache of Kmem's own: its magazines.</summary>
     public required bool IsInternal { get; init; }
+
+    /// <summary>
+    /// In a heap's statistics what is checked in the objects of this line; in those of <see cref="KmemCache.GetStatistics"/>, which count all objects of the cache, what is on.
+    /// </summary>
+    public KmemChecks Checks { get; init; }
+
+    /// <summary>Objects that were set aside because they are damaged: neither live nor free.</summary>
+    public long DamagedObjects { get; init; }
 }
 
 /// <summary>State of the page allocator.</summary>

@@ -42,7 +42,7 @@ internal static class Ledger
         ];
         Assert.True(counts.All(count => count >= 0), $"{cache.Name}: a negative count: {cache}");
         Assert.Equal(cache.Slabs * cache.ObjectsPerSlab, cache.TotalObjects);
-        Assert.Equal(cache.TotalObjects, cache.LiveObjects + cache.MagazineObjects + cache.DepotObjects + cache.FreeObjects);
+        Assert.Equal(cache.TotalObjects, cache.LiveObjects + cache.MagazineObjects + cache.DepotObjects + cache.FreeObjects + cache.DamagedObjects);
         Assert.Equal(cache.Slabs, cache.FullSlabs + cache.PartialSlabs + cache.FreeSlabs);
         Assert.Equal(cache.Slabs, cache.SlabsCreated - cache.SlabsDestroyed);
         Assert.Equal(cache.AllocMisses, cache.AllocFromPrevious + cache.AllocFromDepot + cache.AllocFromSlab);

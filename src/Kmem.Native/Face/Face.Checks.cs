@@ -20,7 +20,7 @@ internal static unsafe partial class Face
     /// <summary>Stacks are not kept here.</summary>
     public static uint CaptureStack() => 0;
 
-    public static nuint CurrentScope() => 0;
+    public static nuint CurrentScope(Cache* cache) => 0;
 
     public static DamagePolicy PolicyFor(Cache* twin) => DamagePolicy.FailFast;
 

@@ -22,6 +22,7 @@ internal static class KmemCommand
         kmem slabinfo heap.json --raw
         kmem bench pair-64 'batch-*'
         kmem layout --compare /sys/kernel/slab
+        kmem leaks 4711 --difference 60
 
         """;
 
@@ -80,7 +81,8 @@ internal static class KmemCommand
         Command buddyInfo = SnapshotCommands.CreateBuddyInfo(console);
         Command layout = LayoutCommand.Create(console);
         Command bench = BenchCommand.Create(console);
-        RootCommand root = new(Description) { bench, record, replay, slabInfo, buddyInfo, layout, BenchCommand.CreateMeasure(console) };
+        Command leaks = LeaksCommand.Create(console);
+        RootCommand root = new(Description) { bench, record, replay, slabInfo, buddyInfo, layout, leaks, BenchCommand.CreateMeasure(console) };
         DetailedHelp.AddTo(root, new Dictionary<Command, string>
         {
             [root] = Details,
@@ -90,6 +92,7 @@ internal static class KmemCommand
             [slabInfo] = SnapshotCommands.SlabInfoDetails,
             [buddyInfo] = SnapshotCommands.BuddyInfoDetails,
             [layout] = LayoutCommand.Details,
+            [leaks] = LeaksCommand.Details,
         });
         return root;
     }

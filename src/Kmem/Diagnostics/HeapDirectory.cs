@@ -26,6 +26,15 @@ internal static unsafe class HeapDirectory
         }
     }
 
+    /// <summary>The heaps of this moment. Any of them may be disposed meanwhile.</summary>
+    public static KmemHeap[] All()
+    {
+        lock (s_lock)
+        {
+            return [.. s_heaps];
+        }
+    }
+
     /// <summary>The heap that a registry is of, or null while it is being made or after it is gone.</summary>
     public static KmemHeap? Of(Engine.Caches.CacheRegistry* registry)
     {

@@ -58,16 +58,28 @@ internal static unsafe class HeapSnapshot
         };
     }
 
+    /// <summary>The cache as its user knows it: with its checked objects.</summary>
     public static KmemCacheStatistics OfCache(Cache* cache)
     {
         CacheFigures figures;
         CacheFigures.Read(cache, &figures);
-        return Convert(cache, &figures);
+        for (int index = Atomic.Load(&cache->FirstTwin); index != 0; index = CacheRegistry.At(cache->Registry, index)->NextTwin)
+        {
+            CacheFigures ofTwin;
+            CacheFigures.Read(CacheRegistry.At(cache->Registry, index), &ofTwin);
+            CacheFigures.Add(&figures, &ofTwin);
+        }
+
+        return Convert(cache, &figures) with { Checks = (KmemChecks)CheckSwitch.Get(cache) };
     }
+
+    /// <summary>Checked objects are in slabs of another layout, so that they have a line of their own: <c>kmalloc-64(FZPU)</c>.</summary>
+    private static string NameOf(Cache* cache) =>
+        cache->IsTwin ? $"{AddressDescription.NameOf(cache)}({CheckLetters.Of(cache->Checks)})" : AddressDescription.NameOf(cache);
 
     private static KmemCacheStatistics Convert(Cache* cache, CacheFigures* figures) => new()
     {
-        Name = AddressDescription.NameOf(cache),
+        Name = NameOf(cache),
         ObjectSizeBytes = figures->Layout.ObjectSizeBytes,
         StrideBytes = figures->Layout.StrideBytes,
         AlignmentBytes = figures->Layout.AlignmentBytes,
@@ -96,5 +108,7 @@ internal static unsafe class HeapSnapshot
         SlabsDestroyed = figures->SlabsDestroyed,
         IsSizeClass = (cache->Flags & CacheFlags.SizeClass) != 0,
         IsInternal = (cache->Flags & CacheFlags.Internal) != 0,
+        Checks = (KmemChecks)cache->Checks,
+        DamagedObjects = figures->Damaged,
     };
 }

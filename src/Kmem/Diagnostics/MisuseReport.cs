@@ -125,7 +125,27 @@ internal static unsafe class MisuseReport
         }
 
         message.Append(". The cache lives on.");
-        throw new KmemMisuseException(KmemMisuse.LiveObjects, objects.Count > 0 ? objects[0] : 0, message.ToString());
+        LeakTally tally = new();
+        tally.AddTwinsOf(cache);
+        IReadOnlyList<KmemLeakSite> sites = tally.TakeSites(1);
+        if (sites.Count != 0)
+        {
+            message.Append('\n').Append(LeakText.Rows(sites));
+        }
+
+        KmemReport report = new()
+        {
+            Misuse = KmemMisuse.LiveObjects,
+            Operation = nameof(KmemCache.Dispose),
+            HeapName = heap.Name,
+            CacheName = name,
+            Address = objects.Count > 0 ? objects[0] : 0,
+            RequestedBytes = (nuint)tally.Bytes,
+            AllocatedBy = sites.Count != 0 ? sites[0].Stack : [],
+            Text = message.ToString(),
+        };
+        KmemReports.Publish(report);
+        throw new KmemMisuseException(report);
     }
 
     private static void Collect(void* context, nuint address) =>
@@ -147,8 +167,32 @@ internal static unsafe class MisuseReport
         KmemMisuse.TrackDamaged => "the track was written over",
         KmemMisuse.SlabDamaged => "the slab does not hold together",
         KmemMisuse.GuardedAccess => "access outside of a guarded object",
+        KmemMisuse.Leaked => "leaked",
         _ => misuse.ToString(),
     };
+
+    /// <summary>Where nobody listens, standard error is told.</summary>
+    public static void PublishAndGoOn(KmemReport report)
+    {
+        KmemReports.Publish(report);
+        if (!KmemReports.HasSubscribers)
+        {
+            Console.Error.WriteLine(report.Text);
+        }
+    }
+
+    /// <summary>A report of something that damaged nothing: policies that go on do so.</summary>
+    public static void PublishAndAct(KmemMisusePolicy policy, KmemReport report)
+    {
+        if (policy is KmemMisusePolicy.Quarantine or KmemMisusePolicy.Repair)
+        {
+            PublishAndGoOn(report);
+            return;
+        }
+
+        KmemReports.Publish(report);
+        Act(policy, new KmemMisuseException(report));
+    }
 
     private static void Act(KmemMisusePolicy policy, KmemMisuseException exception)
     {

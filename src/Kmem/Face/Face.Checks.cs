@@ -19,8 +19,8 @@ internal static unsafe partial class Face
     /// <summary>A number for the stack of the caller; 0 where there is none.</summary>
     public static uint CaptureStack() => StackDepot.Capture();
 
-    /// <summary>A number for the scope that the caller is in; 0 for none.</summary>
-    public static nuint CurrentScope() => KmemLeakScope.CurrentNumber;
+    /// <summary>A number for the innermost scope of the cache's heap that the caller is in; 0 for none.</summary>
+    public static nuint CurrentScope(Cache* cache) => KmemLeakScope.NumberFor(cache);
 
     public static DamagePolicy PolicyFor(Cache* twin) => DamageReport.PolicyFor(twin);
 

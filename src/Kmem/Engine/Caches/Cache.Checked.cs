@@ -130,7 +130,7 @@ internal unsafe partial struct Cache
             track->FreeThread = 0;
             track->AllocThread = Face.CurrentThreadNumber();
             track->AllocStack = Face.CaptureStack();
-            track->NextOrScope = Face.CurrentScope();
+            track->NextOrScope = Face.CurrentScope(cache);
         }
 
         CheckedObject.SetState(layout, address, TrackState.Live);

@@ -70,6 +70,30 @@ internal unsafe struct CacheFigures
         ReadVisits(cache, figures);
     }
 
+    /// <summary>Adds those of a twin to those of its cache, whose layout stays.</summary>
+    public static void Add(CacheFigures* figures, CacheFigures* twin)
+    {
+        figures->Live += twin->Live;
+        figures->Total += twin->Total;
+        figures->InMagazines += twin->InMagazines;
+        figures->InDepot += twin->InDepot;
+        figures->Free += twin->Free;
+        figures->Slabs += twin->Slabs;
+        figures->FullSlabs += twin->FullSlabs;
+        figures->PartialSlabs += twin->PartialSlabs;
+        figures->FreeSlabs += twin->FreeSlabs;
+        figures->SlabsCreated += twin->SlabsCreated;
+        figures->SlabsDestroyed += twin->SlabsDestroyed;
+        figures->BitTablePages += twin->BitTablePages;
+        figures->Damaged += twin->Damaged;
+        figures->AllocFromPrevious += twin->AllocFromPrevious;
+        figures->AllocFromDepot += twin->AllocFromDepot;
+        figures->AllocFromSlab += twin->AllocFromSlab;
+        figures->FreeToPrevious += twin->FreeToPrevious;
+        figures->FreeToDepot += twin->FreeToDepot;
+        figures->FreeToSlab += twin->FreeToSlab;
+    }
+
     private static void ReadVisits(Cache* cache, CacheFigures* figures)
     {
         figures->AllocFromDepot = Atomic.Load(&cache->FrontsFromDepot);

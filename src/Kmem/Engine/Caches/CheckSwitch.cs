@@ -90,7 +90,7 @@ internal static unsafe class CheckSwitch
         if (twin != null)
         {
             twin->NextTwin = cache->FirstTwin;
-            cache->FirstTwin = twin->Index;
+            Atomic.Store(&cache->FirstTwin, twin->Index);
         }
 
         return twin;
