@@ -12,7 +12,7 @@ namespace Kmem.Diagnostics;
 /// <remarks>
 /// <para>A session that enables <see cref="Keywords.Leaks"/> gets one dump. Its argument <c>Request</c> names the dump: the events carry the name, since those of
 /// another session's dump come too. One with <see cref="Keywords.Checks"/> and the argument <c>Checks</c>, in the form of <see cref="KmemHeapOptions.Debug"/>, switches these
-/// letters on until it ends.</para>
+/// letters on until it ends. One with <see cref="Keywords.Reports"/> gets an event for each report from then on, at level Error.</para>
 /// <para>Where the runtime is told of sessions nothing may take long, so that the work is done by a thread of its own, which also comes when the thread pool is stuck.</para>
 /// </remarks>
 [EventSource(Name = SourceName)]
@@ -42,6 +42,7 @@ internal sealed class KmemEventSource : EventSource
     {
         public const EventKeywords Leaks = (EventKeywords)0x1;
         public const EventKeywords Checks = (EventKeywords)0x2;
+        public const EventKeywords Reports = (EventKeywords)0x4;
     }
 
     private static class Ids
@@ -54,6 +55,7 @@ internal sealed class KmemEventSource : EventSource
         public const int ChecksLent = 6;
         public const int ChecksRefused = 7;
         public const int DumpPushed = 8;
+        public const int Report = 9;
     }
 
     /// <summary>Makes the source, once, in the background: the first allocation of a process does not wait for it.</summary>
@@ -62,6 +64,18 @@ internal sealed class KmemEventSource : EventSource
         if (Interlocked.Exchange(ref s_started, 1) == 0)
         {
             ThreadPool.UnsafeQueueUserWorkItem(static _ => Volatile.Write(ref s_instance, new KmemEventSource()), null);
+        }
+    }
+
+    /// <summary>A mistake was found: whoever listens outside is told, too.</summary>
+    [NonEvent]
+    public static void Tell(KmemReport report)
+    {
+        KmemEventSource? source = Volatile.Read(ref s_instance);
+        if (source != null && source.IsEnabled(EventLevel.Error, Keywords.Reports))
+        {
+            string text = report.Text.Length <= TextLengthMax ? report.Text : report.Text[..TextLengthMax];
+            source.Report(report.Misuse.ToString(), report.HeapName, report.CacheName, report.Address, report.BadAddress, text);
         }
     }
 
@@ -280,6 +294,22 @@ internal sealed class KmemEventSource : EventSource
             SetText(&data[0], text, request.Length);
             SetText(&data[1], letters, checks.Length);
             Write(Ids.ChecksRefused, 2, data);
+        }
+    }
+
+    [Event(Ids.Report, Level = EventLevel.Error, Keywords = Keywords.Reports)]
+    private unsafe void Report(string misuse, string heap, string cache, ulong address, ulong badAddress, string report)
+    {
+        fixed (char* what = misuse, heapName = heap, cacheName = cache, text = report)
+        {
+            EventData* data = stackalloc EventData[6];
+            SetText(&data[0], what, misuse.Length);
+            SetText(&data[1], heapName, heap.Length);
+            SetText(&data[2], cacheName, cache.Length);
+            Set(&data[3], &address, sizeof(ulong));
+            Set(&data[4], &badAddress, sizeof(ulong));
+            SetText(&data[5], text, report.Length);
+            Write(Ids.Report, 6, data);
         }
     }
 

@@ -81,6 +81,24 @@ public sealed class EventSourceTests
         Assert.Equal(KmemChecks.None, heap.GetChecks("kmalloc-64"));
     }
 
+    [Fact]
+    public unsafe void A_report_is_an_event_with_its_parts()
+    {
+        string name = $"reports-{Guid.NewGuid():N}";
+        using KmemHeap heap = new(new KmemHeapOptions { Name = name, Debug = "Z,kmalloc-32", MaintenanceIntervalMilliseconds = 0 });
+        using Listener listener = new();
+        listener.Enable(KmemEventSource.Keywords.Reports);
+        byte* memory = (byte*)heap.Alloc(18);
+        memory[18] = 1;
+        KmemMisuseException thrown = Assert.Throws<KmemMisuseException>(() => heap.Free(memory));
+        EventWrittenEventArgs? told = null;
+        Until(() => (told = listener.Find(each => each.EventName == "Report" && (string)each.Payload![1]! == name)) != null);
+        Assert.Equal(EventLevel.Error, told!.Level);
+        Assert.Equal(
+            (nameof(KmemMisuse.WrittenPast), "kmalloc-32", (ulong)memory, (ulong)memory + 18, thrown.Message),
+            ((string)told.Payload![0]!, (string)told.Payload[2]!, (ulong)told.Payload[3]!, (ulong)told.Payload[4]!, (string)told.Payload[5]!));
+    }
+
     private static EventKeywords Leaks => KmemEventSource.Keywords.Leaks;
 
     private static EventKeywords Checks => KmemEventSource.Keywords.Checks;
@@ -92,13 +110,28 @@ public sealed class EventSourceTests
     {
         private readonly List<EventWrittenEventArgs> _events = [];
 
+        public void Enable(EventKeywords keywords) => EnableEvents(Source(), EventLevel.Informational, keywords);
+
+        public EventWrittenEventArgs? Find(Predicate<EventWrittenEventArgs> condition)
+        {
+            lock (_events)
+            {
+                return _events.Find(condition);
+            }
+        }
+
+        private static EventSource Source()
+        {
+            EventSource? source = null;
+            Until(() => (source = EventSource.GetSources().FirstOrDefault(static each => each.Name == KmemEventSource.SourceName)) != null);
+            return source!;
+        }
+
         public IReadOnlyList<EventWrittenEventArgs> Ask(EventKeywords keywords, out string request, string? checks = null)
         {
             request = Guid.NewGuid().ToString("N");
             Dictionary<string, string?> arguments = new() { [KmemEventSource.RequestArgument] = request, [KmemEventSource.ChecksArgument] = checks };
-            EventSource? source = null;
-            Until(() => (source = EventSource.GetSources().FirstOrDefault(static each => each.Name == KmemEventSource.SourceName)) != null);
-            EnableEvents(source!, EventLevel.Informational, keywords, arguments);
+            EnableEvents(Source(), EventLevel.Informational, keywords, arguments);
             string mine = request;
             Until(() => Mine(mine).Any(static each => each.EventName == "DumpEnded"));
             return [.. Mine(mine).Where(static each => each.EventName != "DumpPushed")];
