@@ -75,7 +75,13 @@ internal static unsafe class DamageReport
     {
         KmemHeap? heap = HeapDirectory.Of(twin->Registry);
         CheckedLayout* layout = &twin->Checked;
-        nuint requested = layout->HasTrack ? CheckedObject.TrackOf(layout, damage->Object)->RequestedBytes : layout->CapacityBytes;
+        nuint requested = layout->CapacityBytes;
+        ObjectTrack* track = Cache.TrackOf(twin, damage->Object);
+        if (track != null)
+        {
+            requested = track->RequestedBytes;
+        }
+
         KmemMisuse misuse = MisuseOf(damage->Kind);
         ReportText text = new();
         KnownStack found = StackDepot.Now();
@@ -86,7 +92,7 @@ internal static unsafe class DamageReport
         text.Users(users);
         text.Bytes(twin, damage, requested);
         text.Found(found);
-        text.Done(policy);
+        text.Done(policy, (twin->Checks & CacheChecks.Guarded) != 0);
         return new KmemReport
         {
             Misuse = misuse,
@@ -144,12 +150,12 @@ internal sealed unsafe class ObjectUsers
 
     public static ObjectUsers Of(Cache* twin, nuint address)
     {
-        if (!twin->IsTwin || (twin->Checked.Checks & (CacheChecks.Users | CacheChecks.Sampled)) == 0)
+        ObjectTrack* track = Cache.TrackOf(twin, address);
+        if (track == null || (twin->Checks & (CacheChecks.Users | CacheChecks.Sampled | CacheChecks.Guarded)) == 0)
         {
             return new ObjectUsers();
         }
 
-        ObjectTrack* track = CheckedObject.TrackOf(&twin->Checked, address);
         uint now = Engine.Face.CoarseMilliseconds();
         return new ObjectUsers
         {
@@ -206,10 +212,31 @@ internal sealed unsafe class ReportText
 
     public void Object(Cache* twin, nuint address, nuint requested)
     {
+        if ((twin->Checks & CacheChecks.Guarded) != 0)
+        {
+            Line(Format($"  object    on guarded pages, {requested} of {twin->CapacityBytes} bytes asked for, {AddressDescription.StateOf(twin, address)}"));
+            return;
+        }
+
         SlabLayout* layout = &twin->Slabs.Layout;
         nuint slab = SlabLists.StartOfSlab(&twin->Slabs, (void*)address);
         nuint index = (address - slab - layout->LeadBytes) / layout->StrideBytes;
         Line(Format($"  object    {index} of {layout->Objects} in the slab 0x{slab:x}, {requested} of {twin->CapacityBytes} bytes asked for, {AddressDescription.StateOf(twin, address)}"));
+    }
+
+    /// <summary>The first line of a guarded object.</summary>
+    public void Guarded(Cache* twin, GuardSlot* slot)
+    {
+        string heap = HeapDirectory.Of(twin->Registry)?.Name ?? "?";
+        Line(Format($": cache '{AddressDescription.NameOf(twin)}' of the heap '{heap}', object 0x{slot->Object:x} of {slot->Track.RequestedBytes} bytes, on guarded pages"));
+    }
+
+    /// <summary>Who it was, with the time of the day: what an age is counted from is not known yet.</summary>
+    public void UsersAt(string what, uint thread, uint milliseconds, KnownStack? stack)
+    {
+        DateTime time = DateTime.UtcNow.AddMilliseconds(-(double)(Engine.Face.CoarseMilliseconds() - milliseconds));
+        Line(Format($"  {what} by thread {thread}, at {time:HH:mm:ss.fff} UTC"));
+        Frames(stack?.Frames ?? []);
     }
 
     public void Users(ObjectUsers users)
@@ -232,6 +259,11 @@ internal sealed unsafe class ReportText
         CheckedLayout* layout = &twin->Checked;
         nuint from = damage->Object - layout->LeftZoneBytes;
         nuint to = damage->Object + layout->TrackOffset;
+        if ((twin->Checks & CacheChecks.Guarded) != 0)
+        {
+            GuardPool.PageOf(twin->Registry, damage->Object, out from, out to);
+        }
+
         nuint first = damage->Address - (damage->Address % BytesOfRow);
         nuint start = first - from > BytesAround && first > from ? first - BytesAround : from - (from % BytesOfRow);
         nuint end = first + BytesOfRow + BytesAround < to ? first + BytesOfRow + BytesAround : to;
@@ -257,8 +289,10 @@ internal sealed unsafe class ReportText
         Frames(stack.Frames);
     }
 
-    public void Done(DamagePolicy policy) => Line("  done      " + policy switch
+    public void Done(DamagePolicy policy, bool isGuarded) => Line("  done      " + policy switch
     {
+        DamagePolicy.SetSlabAside or DamagePolicy.Repair when isGuarded => "what was asked for: the object has its pages for itself",
+        DamagePolicy.Throw when isGuarded => "what was asked for; then the call throws",
         DamagePolicy.SetSlabAside => "the slab is set aside: none of its objects is handed out any more",
         DamagePolicy.Repair => "the object was made whole and stays in use",
         DamagePolicy.FailFast => "the process ends",

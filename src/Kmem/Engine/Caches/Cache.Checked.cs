@@ -39,6 +39,17 @@ internal unsafe partial struct Cache
         : (Flags & CacheFlags.SizeClass) != 0 ? Slabs.Layout.StrideBytes
         : Slabs.Layout.ObjectSizeBytes;
 
+    /// <summary>What is known of an object; null where nothing is.</summary>
+    public static ObjectTrack* TrackOf(Cache* twin, nuint address) =>
+        (twin->Checks & CacheChecks.Guarded) != 0 ? &GuardPool.SlotOf(twin->Registry, address)->Track
+        : twin->Checked.HasTrack ? CheckedObject.TrackOf(&twin->Checked, address)
+        : null;
+
+    /// <summary>Whether somebody has an object of which something is known.</summary>
+    public static bool IsLive(Cache* twin, nuint address) => (twin->Checks & CacheChecks.Guarded) != 0
+        ? GuardPool.IsLive(GuardPool.SlotOf(twin->Registry, address))
+        : CheckedObject.StateOf(&twin->Checked, address) == TrackState.Live;
+
     private static void* AllocateChecked(Cache* cache, nuint requestedBytes)
     {
         Cache* twin = CacheRegistry.At(cache->Registry, Atomic.Load(&cache->CheckedBy));
@@ -46,6 +57,11 @@ internal unsafe partial struct Cache
         {
             Face.NoteInjectedFault();
             return null;
+        }
+
+        if (((twin->Checks & CacheChecks.Guard) != 0 || GuardPool.IsOpen(cache->Registry)) && TryAllocateGuarded(cache, twin, requestedBytes, out void* guarded))
+        {
+            return guarded;
         }
 
         CheckedLayout* layout = &twin->Checked;
@@ -91,6 +107,24 @@ internal unsafe partial struct Cache
         }
 
         return null;
+    }
+
+    private static bool TryAllocateGuarded(Cache* cache, Cache* twin, nuint requestedBytes, out void* result)
+    {
+        bool isDone = (twin->Checks & CacheChecks.Guard) != 0
+            ? GuardPool.TryAllocate(cache, requestedBytes, out result)
+            : GuardPool.TryPassGate(cache, requestedBytes, out result);
+        if (isDone && result != null)
+        {
+            if ((twin->Checks & CacheChecks.Trace) != 0)
+            {
+                Face.TraceAllocated(cache, result, requestedBytes);
+            }
+
+            NoteAllocatedInSweep(cache->Registry, (nuint)result, requestedBytes);
+        }
+
+        return isDone;
     }
 
     /// <summary>What waits longest, if enough waits, else from the slabs; before memory is out, all that waits goes there first.</summary>
@@ -141,6 +175,11 @@ internal unsafe partial struct Cache
     /// <summary>The caller has checked that the address starts an object of this twin. False: it is free already.</summary>
     public static bool FreeChecked(Cache* twin, void* pointer)
     {
+        if ((twin->Checks & CacheChecks.Guarded) != 0)
+        {
+            return GuardPool.Free(twin, pointer);
+        }
+
         nuint address = (nuint)pointer;
         CheckedLayout* layout = &twin->Checked;
         Damage damage = default;
@@ -216,7 +255,11 @@ internal unsafe partial struct Cache
     /// <summary>A live object has another number of bytes in use from now on: what is beyond them is red.</summary>
     public static void NoteResized(Cache* cache, void* pointer, nuint requestedBytes)
     {
-        if (cache->IsTwin)
+        if ((cache->Checks & CacheChecks.Guarded) != 0)
+        {
+            GuardPool.Resize(cache, pointer, requestedBytes);
+        }
+        else if (cache->IsTwin)
         {
             CheckedLayout* layout = &cache->Checked;
             CheckedObject.MakeLive(layout, (nuint)pointer, requestedBytes < layout->CapacityBytes ? requestedBytes : layout->CapacityBytes);

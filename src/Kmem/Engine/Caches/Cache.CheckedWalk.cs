@@ -16,6 +16,11 @@ internal unsafe partial struct Cache
     /// </summary>
     public static int FindDamage(Cache* twin, Damage* found, int room)
     {
+        if ((twin->Checks & CacheChecks.Guarded) != 0)
+        {
+            return GuardPool.FindDamage(twin, found, room);
+        }
+
         DamageWalk walk = new() { Twin = twin, Found = found, Room = room };
         SlabLists.VisitObjects(&twin->Slabs, &LookAt, &walk);
         RankedLock.Enter(&twin->Depot.Lock, LockRank.Depot);
@@ -34,6 +39,12 @@ internal unsafe partial struct Cache
     /// <summary>Calls <paramref name="visit"/>(context, object) for each object that somebody has. The visitor must not call back.</summary>
     public static void VisitLive(Cache* cache, delegate*<void*, nuint, void> visit, void* context)
     {
+        if ((cache->Checks & CacheChecks.Guarded) != 0)
+        {
+            GuardPool.VisitLive(cache, visit, context);
+            return;
+        }
+
         LiveWalk walk = new() { Cache = cache, Visit = visit, Context = context };
         SlabLists.VisitObjects(&cache->Slabs, &PassLive, &walk);
     }

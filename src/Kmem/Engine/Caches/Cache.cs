@@ -145,6 +145,14 @@ internal unsafe partial struct Cache
     /// <summary>Watched places below the top of the magazines.</summary>
     public ColdPlaces Cold;
 
+    // ------------------------------------------------------------------ guarded objects: theory in GuardPool.cs
+
+    /// <summary>The guarded twin; 0 where there is none yet, negative where there cannot be one.</summary>
+    public int GuardedBy;
+
+    /// <summary>Of a guarded twin: its live objects. Atomic.</summary>
+    public long LiveGuarded;
+
     /// <summary>What fails where the letter A is on.</summary>
     public FaultPlan Plan;
 
@@ -172,6 +180,11 @@ internal unsafe partial struct Cache
         if (cache->CheckedBy != 0)
         {
             return AllocateChecked(cache, requestedBytes);
+        }
+
+        if (GuardPool.IsOpen(cache->Registry) && GuardPool.TryPassGate(cache, requestedBytes, out void* guarded))
+        {
+            return guarded;
         }
 
         if (Sampling.TryTakePlace(cache) && Sampling.TryAllocate(cache, requestedBytes, out void* sampled))

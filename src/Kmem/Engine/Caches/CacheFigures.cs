@@ -65,6 +65,11 @@ internal unsafe struct CacheFigures
         figures->Free = slabs.FreeObjects;
         figures->Total = slabs.Slabs * slabs.Layout.Objects;
         figures->Damaged = Atomic.Load(&cache->DamagedObjects);
+        if ((cache->Checks & CacheChecks.Guarded) != 0)
+        {
+            figures->Total = Atomic.Load(&cache->LiveGuarded);
+        }
+
         long live = figures->Total - figures->Free - figures->InMagazines - figures->InDepot - figures->Damaged;
         figures->Live = live < 0 ? 0 : live;
         ReadVisits(cache, figures);

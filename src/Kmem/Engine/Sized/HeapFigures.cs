@@ -73,7 +73,7 @@ internal unsafe struct HeapFigures
         sum->Rounding += Bytes(Atomic.Load(&heap->LargePages)) - sum->LargeRequested;
         sum->FreePage = Bytes(sum->Zone.FreePages + sum->Zone.ListedPages - sum->Zone.PurgedPages);
         ulong beside = sum->Zone.MemoryMapBytes + sum->Zone.MetadataBytes + CacheRegistry.CommittedBytes(&heap->Registry) + SizedHeap.ControlBytes;
-        sum->Metadata += beside;
+        sum->Metadata += beside + heap->Registry.Guards.PoolBytes - (ulong)Atomic.Load(&heap->Registry.Guards.LiveStrideBytes);
         sum->Committed = Bytes(sum->Zone.TotalPages - sum->Zone.PurgedPages) + beside;
         sum->Reserved = sum->Zone.ReservedBytes + sum->Zone.MetadataReservedBytes + CacheRegistry.ReservedBytes(&heap->Registry) + SizedHeap.ControlBytes;
     }

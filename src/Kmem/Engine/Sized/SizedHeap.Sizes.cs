@@ -37,6 +37,11 @@ internal unsafe partial struct SizedHeap
 
         Page* page = Zone.PageOf(&heap->Zone, address);
         Cache* cache = page->CacheIndex == 0 ? null : CacheRegistry.At(&heap->Registry, page->CacheIndex);
+        if (cache != null && (cache->Checks & CacheChecks.Guarded) != 0)
+        {
+            return GuardPool.SlotOf(&heap->Registry, (nuint)address)->Track.RequestedBytes;
+        }
+
         return cache != null && cache->Checked.LeftZoneBytes != 0 ? CheckedObject.TrackOf(&cache->Checked, (nuint)address)->RequestedBytes : capacity;
     }
 

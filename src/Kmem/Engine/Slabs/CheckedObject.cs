@@ -163,7 +163,7 @@ internal static unsafe class CheckedObject
     }
 
     /// <summary>Whether all bytes have one value; else where the first and the last do not.</summary>
-    private static bool Is(nuint start, nuint bytes, byte value, DamageKind kind, nuint address, Damage* damage)
+    public static bool Is(nuint start, nuint bytes, byte value, DamageKind kind, nuint address, Damage* damage)
     {
         nuint at = Memory.FindOther((byte*)start, bytes, value);
         if (at == bytes)
