@@ -53,6 +53,7 @@ internal static unsafe class HeapSnapshot
             LargeAllocations = figures.LargeCount,
             LargeRequestedBytes = figures.LargeRequested,
             PagesInUse = figures.UserPages,
+            GuardPages = figures.GuardPages,
             FrontEnd = heap.FrontEnd,
             Pages = PageStatisticsReader.Convert(&figures.Zone),
             Caches = ordinary,

@@ -97,7 +97,6 @@ internal unsafe partial struct GuardPool
         slot->TextBytes = Face.DescribeGuarded(twin, slot, isFreed: false);
         _ = Atomic.Add(&pool->Allocated, 1);
         _ = Atomic.Add(&pool->Live, 1);
-        _ = Atomic.Add(&pool->LiveStrideBytes, twin->Slabs.Layout.StrideBytes);
         _ = Atomic.Add(&twin->LiveGuarded, 1);
         _ = Atomic.Add(&twin->DirectAllocs, 1);
         Atomic.Store(&slot->State, (uint)GuardState.Live);
@@ -148,7 +147,6 @@ internal unsafe partial struct GuardPool
         // Where the OS refuses, the page stays accessible: less is found.
         _ = TrySetAccessible(registry, PageOf(registry, slot), false);
         _ = Atomic.Add(&registry->Guards.Live, -1);
-        _ = Atomic.Add(&registry->Guards.LiveStrideBytes, -(long)twin->Slabs.Layout.StrideBytes);
         _ = Atomic.Add(&twin->LiveGuarded, -1);
         _ = Atomic.Add(&twin->DirectFrees, 1);
         PutSlot(registry, slot);

@@ -73,9 +73,6 @@ internal unsafe partial struct GuardPool
     public long Live;
     public long Skipped;
 
-    /// <summary>Places of live objects in the terms of their caches. Atomic.</summary>
-    public long LiveStrideBytes;
-
     // ------------------------------------------------------------------ the pool
 
     public readonly nuint PoolBytes => Start == 0 ? 0 : ((nuint)Slots * BytesOfPair) + Address.PageSizeBytes;
