@@ -39,17 +39,6 @@ internal unsafe partial struct Cache
         : (Flags & CacheFlags.SizeClass) != 0 ? Slabs.Layout.StrideBytes
         : Slabs.Layout.ObjectSizeBytes;
 
-    /// <summary>What is known of an object; null where nothing is.</summary>
-    public static ObjectTrack* TrackOf(Cache* twin, nuint address) =>
-        (twin->Checks & CacheChecks.Guarded) != 0 ? &GuardPool.SlotOf(twin->Registry, address)->Track
-        : twin->Checked.HasTrack ? CheckedObject.TrackOf(&twin->Checked, address)
-        : null;
-
-    /// <summary>Whether somebody has an object of which something is known.</summary>
-    public static bool IsLive(Cache* twin, nuint address) => (twin->Checks & CacheChecks.Guarded) != 0
-        ? GuardPool.IsLive(GuardPool.SlotOf(twin->Registry, address))
-        : CheckedObject.StateOf(&twin->Checked, address) == TrackState.Live;
-
     private static void* AllocateChecked(Cache* cache, nuint requestedBytes)
     {
         Cache* twin = CacheRegistry.At(cache->Registry, Atomic.Load(&cache->CheckedBy));
@@ -107,24 +96,6 @@ internal unsafe partial struct Cache
         }
 
         return null;
-    }
-
-    private static bool TryAllocateGuarded(Cache* cache, Cache* twin, nuint requestedBytes, out void* result)
-    {
-        bool isDone = (twin->Checks & CacheChecks.Guard) != 0
-            ? GuardPool.TryAllocate(cache, requestedBytes, out result)
-            : GuardPool.TryPassGate(cache, requestedBytes, out result);
-        if (isDone && result != null)
-        {
-            if ((twin->Checks & CacheChecks.Trace) != 0)
-            {
-                Face.TraceAllocated(cache, result, requestedBytes);
-            }
-
-            NoteAllocatedInSweep(cache->Registry, (nuint)result, requestedBytes);
-        }
-
-        return isDone;
     }
 
     /// <summary>What waits longest, if enough waits, else from the slabs; before memory is out, all that waits goes there first.</summary>

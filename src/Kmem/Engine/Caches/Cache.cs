@@ -277,31 +277,4 @@ internal unsafe partial struct Cache
 
         return freed || FreeDirect(cache, cpu, round);
     }
-
-    // ------------------------------------------------------------------ rungs 0 and 1
-
-    private static void* PopFromFront(Cache* cache)
-    {
-        ThreadFront* front = Face.CurrentFront();
-        return front != null && ThreadFront.TryPop(front, ThreadFront.EntryOf(front, cache), out void* round) ? round : null;
-    }
-
-    private static bool PushToFront(Cache* cache, void* round)
-    {
-        ThreadFront* front = Face.CurrentFront();
-        return front != null && ThreadFront.TryPush(front, ThreadFront.EntryOf(front, cache), round);
-    }
-
-    private static void* Pop(Cache* cache) => cache->Registry->Restartable
-        ? RestartableSequence.Pop(cache->Slot)
-        : TryLockFrontEnd.Pop(WordOf(cache, CacheRegistry.CpuHint(cache->Registry)));
-
-    private static bool Push(Cache* cache, void* round) => cache->Registry->Restartable
-        ? RestartableSequence.Push(cache->Slot, round)
-        : TryLockFrontEnd.Push(WordOf(cache, CacheRegistry.CpuHint(cache->Registry)), round);
-
-    public static ulong* WordOf(Cache* cache, int cpu) => (ulong*)(cache->Slot + ((nuint)cpu << RestartableSequence.CpuAreaShift));
-
-    public static CpuSlot* CpuSlotOf(Cache* cache, int cpu) =>
-        (CpuSlot*)(cache->Registry->Areas + ((nuint)cpu << RestartableSequence.CpuAreaShift) + CacheRegistry.CpuSlotsOffset) + cache->Index;
 }
