@@ -16,6 +16,7 @@ internal unsafe partial struct Cache
         : twin->Checked.HasTrack ? CheckedObject.TrackOf(&twin->Checked, address)
         : null;
 
+    /// <summary>For a checked cache: on guarded pages with the letter G, or where the gate is open. False: the twin is to serve.</summary>
     private static bool TryAllocateGuarded(Cache* cache, Cache* twin, nuint requestedBytes, out void* result)
     {
         bool isDone = (twin->Checks & CacheChecks.Guard) != 0
