@@ -30,12 +30,15 @@ internal sealed class KnownStack
 /// </remarks>
 internal static unsafe class StackDepot
 {
-    private const int RawFramesMax = 20;
+    internal const int RawFramesMax = 20;
     private const int FramesMax = 16;
     private const int StacksMax = 1 << 20;
 
     [ThreadStatic]
     private static nuint t_stackEnd;
+
+    [ThreadStatic]
+    private static RecentStacks? t_recent;
 
     private static readonly Lock s_lock = new();
     private static Slot?[] s_table = new Slot?[1024];
@@ -55,10 +58,26 @@ internal static unsafe class StackDepot
     public static uint Capture()
     {
         nuint* raw = stackalloc nuint[RawFramesMax];
-        int count = Walk(raw, out int hash);
+        nuint* start = (nuint*)Face.FramePointer();
+        if (start < raw && start != null)
+        {
+            // Code that is not optimised yet asked in a frame of its own, which is gone.
+            start = (nuint*)*start;
+        }
+
+        RecentStacks recent = t_recent ??= new RecentStacks();
+        uint number = recent.Find(start);
+        if (number != 0)
+        {
+            return number;
+        }
+
+        int count = Walk(start, raw, out int hash);
         ReadOnlySpan<nuint> frames = new(raw, count);
-        uint number = count == 0 ? 0 : Find(Volatile.Read(ref s_table), frames, hash);
-        return number != 0 ? number : Add(frames, hash);
+        number = count == 0 ? 0 : Find(Volatile.Read(ref s_table), frames, hash);
+        number = number != 0 ? number : Add(frames, hash);
+        recent.Keep(start, count, number);
+        return number;
     }
 
     /// <summary>Null for 0 and for numbers that never were.</summary>
@@ -72,10 +91,9 @@ internal static unsafe class StackDepot
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static KnownStack Now() => Describe(new StackTrace(fNeedFileInfo: true));
 
-    private static int Walk(nuint* raw, out int hash)
+    private static int Walk(nuint* frame, nuint* raw, out int hash)
     {
         ulong mix = 0;
-        nuint* frame = (nuint*)Face.FramePointer();
         nuint end = t_stackEnd != 0 ? t_stackEnd : FindStackEnd();
         int count = 0;
         while (count < RawFramesMax && (nuint)frame + 16 <= end && ((nuint)frame & 7) == 0)

@@ -71,15 +71,22 @@ internal unsafe partial struct SlabLists
         return free;
     }
 
-    /// <summary>Whether bits, count and descriptors of an object's slab agree. Takes the lock.</summary>
+    /// <summary>Whether bits, count and descriptors of an object's slab agree. What seems not to, because somebody takes or returns objects just then, is looked at under the lock.</summary>
     public static bool IsSlabOfValid(SlabLists* lists, void* address)
     {
-        RankedLock.Enter(&lists->Lock, LockRank.Slabs);
         Page* head = Slab.HeadOf(Zone.PageOf(lists->PageZone, address));
-        bool valid = Slab.DescribesAllPages(head, &lists->Layout) && Slab.IsValid(head, &lists->Layout);
+        return IsValid(lists, head) || IsValidLocked(lists, head);
+    }
+
+    private static bool IsValidLocked(SlabLists* lists, Page* head)
+    {
+        RankedLock.Enter(&lists->Lock, LockRank.Slabs);
+        bool valid = IsValid(lists, head);
         RankedLock.Exit(&lists->Lock, LockRank.Slabs);
         return valid;
     }
+
+    private static bool IsValid(SlabLists* lists, Page* head) => Slab.DescribesAllPages(head, &lists->Layout) && Slab.IsValid(head, &lists->Layout);
 
     public static nuint StartOfSlab(SlabLists* lists, void* address) =>
         (nuint)Zone.AddressOf(lists->PageZone, Slab.HeadOf(Zone.PageOf(lists->PageZone, address)));
