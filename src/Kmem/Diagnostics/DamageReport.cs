@@ -231,7 +231,8 @@ internal sealed unsafe class ReportText
     {
         CheckedLayout* layout = &twin->Checked;
         nuint from = damage->Object - layout->LeftZoneBytes;
-        nuint to = damage->Object + layout->TrackOffset;
+        nuint track = damage->Object + layout->TrackOffset;
+        nuint to = damage->Kind == DamageKind.Track ? track + layout->TrackBytes : track;
         nuint first = damage->Address - (damage->Address % BytesOfRow);
         nuint start = first - from > BytesAround && first > from ? first - BytesAround : from - (from % BytesOfRow);
         nuint end = first + BytesOfRow + BytesAround < to ? first + BytesOfRow + BytesAround : to;
@@ -243,11 +244,11 @@ internal sealed unsafe class ReportText
             {
                 bool isIn = at >= from && at < to;
                 bool isBad = at >= damage->Address && at < damage->Address + damage->Bytes;
-                _text.Append(isBad ? '>' : ' ');
+                _text.Append(isBad && isIn ? '>' : ' ');
                 _text.Append(isIn ? (*(byte*)at).ToString("x2", CultureInfo.InvariantCulture) : "  ");
             }
 
-            _text.Append(row < damage->Object ? "  left zone" : row < damage->Object + requested ? "  object" : "  right zone").Append('\n');
+            _text.Append(row < damage->Object ? "  left zone" : row < damage->Object + requested ? "  object" : row < track ? "  right zone" : "  track").Append('\n');
         }
     }
 

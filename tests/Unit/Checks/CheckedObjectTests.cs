@@ -60,6 +60,11 @@ public sealed unsafe class CheckedObjectTests
         nuint middle = row.Middle;
         CheckedObject.MakeLive(layout, middle, (nuint)requested);
         CheckedObject.MakeFree(layout, middle);
+        if (layout->HasTrack)
+        {
+            CheckedObject.SetState(layout, middle, TrackState.Free);
+        }
+
         nuint right = middle + layout->CapacityBytes;
         nuint end = layout->LeftZoneBytes == 0 ? right : middle + layout->TrackOffset;
         bool isPoisoned = (layout->Checks & CacheChecks.Poison) != 0;

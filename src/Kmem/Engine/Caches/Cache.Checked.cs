@@ -68,6 +68,11 @@ internal unsafe partial struct Cache
                 CheckedObject.MakeFree(layout, address);
             }
 
+            if (layout->HasTrack)
+            {
+                CheckedObject.SetState(layout, address, TrackState.Leaving);
+            }
+
             CheckedObject.MakeLive(layout, address, requestedBytes < layout->CapacityBytes ? requestedBytes : layout->CapacityBytes);
             NoteAllocated(layout, cache, address);
             if (twin->Constructor != null && !twin->Constructor((void*)address, twin->Context))
@@ -153,11 +158,7 @@ internal unsafe partial struct Cache
                 return false;
             }
 
-            damage.Kind = DamageKind.Track;
-            damage.Object = address;
-            damage.Address = (nuint)CheckedObject.TrackOf(layout, address);
-            damage.Bytes = 4;
-            isWhole = false;
+            isWhole = CheckedObject.TellOfTrack(layout, address, &damage);
             CheckedObject.SetState(layout, address, TrackState.Leaving);
         }
         else if (!layout->HasTrack && SlabLists.IsInSlab(&twin->Slabs, pointer))
@@ -219,7 +220,13 @@ internal unsafe partial struct Cache
         if (cache->IsTwin)
         {
             CheckedLayout* layout = &cache->Checked;
+            bool isLive = layout->HasTrack && CheckedObject.TryChangeState(layout, (nuint)pointer, TrackState.Live, TrackState.Leaving);
             CheckedObject.MakeLive(layout, (nuint)pointer, requestedBytes < layout->CapacityBytes ? requestedBytes : layout->CapacityBytes);
+            if (isLive)
+            {
+                CheckedObject.SetState(layout, (nuint)pointer, TrackState.Live);
+            }
+
             if ((layout->Checks & CacheChecks.Sampled) != 0)
             {
                 Face.NoteSampleResized(cache->Registry, CheckedObject.TrackOf(layout, (nuint)pointer)->NextOrScope, layout->CapacityBytes, requestedBytes);

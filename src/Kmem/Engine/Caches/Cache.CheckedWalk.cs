@@ -17,17 +17,19 @@ internal unsafe partial struct Cache
     public static int FindDamage(Cache* twin, Damage* found, int room)
     {
         DamageWalk walk = new() { Twin = twin, Found = found, Room = room };
-        SlabLists.VisitObjects(&twin->Slabs, &LookAt, &walk);
         RankedLock.Enter(&twin->Depot.Lock, LockRank.Depot);
         nuint address = twin->QueueHead;
-        for (long left = twin->QueueLength; left > 0 && address != 0; left--)
+        for (long left = twin->QueueLength; left > 0 && walk.Count < room; left--)
         {
+            nuint next = NextInQueueLocked(twin, address, &left);
             LookAtFree(&walk, address);
-            nuint next = CheckedObject.TrackOf(&twin->Checked, address)->NextOrScope;
-            address = next != 0 && IsObjectOf(twin, next) ? next : 0;
+            address = next;
         }
 
         RankedLock.Exit(&twin->Depot.Lock, LockRank.Depot);
+
+        // Last, so that what waits has a state that makes sense: a nonsensical one is that of an object in somebody's hands.
+        SlabLists.VisitObjects(&twin->Slabs, &LookAt, &walk);
         return walk.Count;
     }
 
@@ -61,7 +63,8 @@ internal unsafe partial struct Cache
             Damage* damage = &walk->Found[walk->Count];
             for (int look = 0; look < 2; look++)
             {
-                if (CheckedObject.StateOf(layout, address) != TrackState.Live || CheckedObject.IsLiveObjectWhole(layout, address, damage))
+                TrackState state = CheckedObject.StateOf(layout, address);
+                if ((state != TrackState.Live && CheckedObject.IsState(state)) || CheckedObject.IsLiveObjectWhole(layout, address, damage))
                 {
                     return;
                 }
