@@ -49,9 +49,14 @@ internal static unsafe class DamageReport
         };
     }
 
-    public static void Raise(Cache* twin, Damage* damage, DamagePolicy policy, string operation = "")
+    /// <param name="twin">The cache.</param>
+    /// <param name="damage">What was found.</param>
+    /// <param name="policy">What is done about it.</param>
+    /// <param name="kept">What it looked like, if it was made whole already, whatever the policy; else null.</param>
+    /// <param name="operation">The call that found it, where that is known.</param>
+    public static void Raise(Cache* twin, Damage* damage, DamagePolicy policy, DamagedBytes* kept = null, string operation = "")
     {
-        KmemReport report = Describe(twin, damage, policy, operation);
+        KmemReport report = Describe(twin, damage, policy, kept, operation);
         KmemReports.Publish(report);
         switch (policy)
         {
@@ -71,7 +76,7 @@ internal static unsafe class DamageReport
         }
     }
 
-    private static KmemReport Describe(Cache* twin, Damage* damage, DamagePolicy policy, string operation)
+    private static KmemReport Describe(Cache* twin, Damage* damage, DamagePolicy policy, DamagedBytes* kept, string operation)
     {
         KmemHeap? heap = HeapDirectory.Of(twin->Registry);
         CheckedLayout* layout = &twin->Checked;
@@ -84,9 +89,9 @@ internal static unsafe class DamageReport
         text.Damage(damage, requested, layout->CapacityBytes);
         text.Object(twin, damage->Object, requested);
         text.Users(users);
-        text.Bytes(twin, damage, requested);
+        text.Bytes(twin, damage, kept, requested);
         text.Found(found);
-        text.Done(policy);
+        text.Done(policy, isWhole: kept != null);
         return new KmemReport
         {
             Misuse = misuse,
@@ -227,7 +232,7 @@ internal sealed unsafe class ReportText
         }
     }
 
-    public void Bytes(Cache* twin, Damage* damage, nuint requested)
+    public void Bytes(Cache* twin, Damage* damage, DamagedBytes* kept, nuint requested)
     {
         CheckedLayout* layout = &twin->Checked;
         nuint from = damage->Object - layout->LeftZoneBytes;
@@ -245,7 +250,8 @@ internal sealed unsafe class ReportText
                 bool isIn = at >= from && at < to;
                 bool isBad = at >= damage->Address && at < damage->Address + damage->Bytes;
                 _text.Append(isBad && isIn ? '>' : ' ');
-                _text.Append(isIn ? (*(byte*)at).ToString("x2", CultureInfo.InvariantCulture) : "  ");
+                byte value = !isIn ? (byte)0 : kept != null && at - kept->Start < kept->Count ? kept->Bytes[at - kept->Start] : *(byte*)at;
+                _text.Append(isIn ? value.ToString("x2", CultureInfo.InvariantCulture) : "  ");
             }
 
             _text.Append(row < damage->Object ? "  left zone" : row < damage->Object + requested ? "  object" : row < track ? "  right zone" : "  track").Append('\n');
@@ -258,8 +264,10 @@ internal sealed unsafe class ReportText
         Frames(stack.Frames);
     }
 
-    public void Done(DamagePolicy policy) => Line("  done      " + policy switch
+    public void Done(DamagePolicy policy, bool isWhole) => Line("  done      " + policy switch
     {
+        DamagePolicy.Throw when isWhole => "the object was made whole and stays in use; the call throws",
+        DamagePolicy.SetSlabAside when isWhole => "the object was made whole and stays in use",
         DamagePolicy.SetSlabAside => "the slab is set aside: none of its objects is handed out any more",
         DamagePolicy.Repair => "the object was made whole and stays in use",
         DamagePolicy.FailFast => "the process ends",

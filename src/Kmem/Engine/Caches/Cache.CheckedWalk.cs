@@ -12,11 +12,12 @@ namespace Kmem.Engine.Caches;
 internal unsafe partial struct Cache
 {
     /// <summary>
-    /// Finds damaged objects, as many as there is room for, and makes them whole again, so that each is told of once; returns how many.
+    /// Finds damaged objects, as many as there is room for, and makes them whole again, so that each is told of once; returns how many. What they
+    /// looked like is kept.
     /// </summary>
-    public static int FindDamage(Cache* twin, Damage* found, int room)
+    public static int FindDamage(Cache* twin, Damage* found, DamagedBytes* kept, int room)
     {
-        DamageWalk walk = new() { Twin = twin, Found = found, Room = room };
+        DamageWalk walk = new() { Twin = twin, Found = found, Kept = kept, Room = room };
         RankedLock.Enter(&twin->Depot.Lock, LockRank.Depot);
         nuint address = twin->QueueHead;
         for (long left = twin->QueueLength; left > 0 && walk.Count < room; left--)
@@ -70,7 +71,7 @@ internal unsafe partial struct Cache
                 }
             }
 
-            walk->Count++;
+            CheckedObject.Keep(layout, damage, &walk->Kept[walk->Count++]);
             CheckedObject.RepairLive(layout, address);
         }
     }
@@ -80,6 +81,7 @@ internal unsafe partial struct Cache
         CheckedLayout* layout = &walk->Twin->Checked;
         if (walk->Count < walk->Room && !CheckedObject.IsFreeObjectWhole(layout, address, &walk->Found[walk->Count]))
         {
+            CheckedObject.Keep(layout, &walk->Found[walk->Count], &walk->Kept[walk->Count]);
             walk->Count++;
             CheckedObject.MakeFree(layout, address);
             if (layout->HasTrack)
@@ -93,6 +95,7 @@ internal unsafe partial struct Cache
     {
         public Cache* Twin;
         public Damage* Found;
+        public DamagedBytes* Kept;
         public int Room;
         public int Count;
     }

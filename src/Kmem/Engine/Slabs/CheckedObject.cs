@@ -39,6 +39,18 @@ internal struct Damage
     public byte Expected;
 }
 
+/// <summary>The bytes around the first bad one, for a report of what is made whole before anybody can be told.</summary>
+internal unsafe struct DamagedBytes
+{
+    public const int BytesMax = 96;
+
+    /// <summary>Address of the first one.</summary>
+    public nuint Start;
+
+    public nuint Count;
+    public fixed byte Bytes[BytesMax];
+}
+
 /// <summary>Filling and checking what lies around an object and, while it is free, in it. See the theory in <c>CheckedLayout.cs</c>.</summary>
 /// <remarks>The values are those of the kernel's include/linux/poison.h, so that they are known in a dump.</remarks>
 internal static unsafe class CheckedObject
@@ -203,6 +215,17 @@ internal static unsafe class CheckedObject
         }
 
         return Tell(damage, kind, address, start + at, last + 1 - at, *((byte*)start + at), value);
+    }
+
+    /// <summary>Keeps what belongs to the damaged object, from two rows of 16 before the first bad byte on.</summary>
+    public static void Keep(CheckedLayout* layout, Damage* damage, DamagedBytes* kept)
+    {
+        nuint from = damage->Object - layout->LeftZoneBytes;
+        nuint to = damage->Object + layout->TrackOffset + layout->TrackBytes;
+        nuint start = damage->Address - (damage->Address % 16) - 32;
+        kept->Start = start > from ? start : from;
+        kept->Count = to - kept->Start < DamagedBytes.BytesMax ? to - kept->Start : DamagedBytes.BytesMax;
+        Memory.Copy(kept->Bytes, (void*)kept->Start, kept->Count);
     }
 
     /// <summary>Which byte of it was written over cannot be told.</summary>
