@@ -273,7 +273,17 @@ public sealed unsafe class KmemCache : IDisposable
             {
                 objects.Clear();
                 ConstructorBridge.ThrowPending();
+                _heap.ThrowIfDamage();
                 return false;
+            }
+
+            if (DamageReport.HasPending)
+            {
+                // What was found on the way: the caller gets none of what is whole either.
+                KmemMisuseException? damage = DamageReport.TakePending();
+                Cache.FreeBulk(_core, (nuint*)start, objects.Length, null);
+                objects.Clear();
+                throw damage!;
             }
         }
 

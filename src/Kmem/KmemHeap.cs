@@ -205,7 +205,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         void* moved = SizedHeap.Reallocate(Core, pointer, sizeBytes, out Misuse misuse);
         ThrowIfMisuse(misuse, pointer, "Realloc");
-        ThrowIfDamage();
+        _ = ThrowIfDamage(moved == pointer ? null : moved);
         if (moved == null && !Face.TakeInjectedFault() && sizeBytes <= SizedHeap.SizeBytesMax)
         {
             SizedHeap.ReclaimUnused(Core);

@@ -214,12 +214,20 @@ internal unsafe partial struct Cache
         return true;
     }
 
-    /// <summary>A live object has another number of bytes in use from now on: what is beyond them is red.</summary>
-    public static void NoteResized(Cache* cache, void* pointer, nuint requestedBytes)
+    /// <summary>
+    /// A live object has another number of bytes in use from now on: what is beyond them is red. False: somebody wrote there, which the free finds that ends a move.
+    /// </summary>
+    public static bool TryResize(Cache* cache, void* pointer, nuint requestedBytes)
     {
         if (cache->IsTwin)
         {
             CheckedLayout* layout = &cache->Checked;
+            Damage damage = default;
+            if (!CheckedObject.IsLiveObjectWhole(layout, (nuint)pointer, &damage))
+            {
+                return false;
+            }
+
             bool isLive = layout->HasTrack && CheckedObject.TryChangeState(layout, (nuint)pointer, TrackState.Live, TrackState.Leaving);
             CheckedObject.MakeLive(layout, (nuint)pointer, requestedBytes < layout->CapacityBytes ? requestedBytes : layout->CapacityBytes);
             if (isLive)
@@ -232,7 +240,13 @@ internal unsafe partial struct Cache
                 Face.NoteSampleResized(cache->Registry, CheckedObject.TrackOf(layout, (nuint)pointer)->NextOrScope, layout->CapacityBytes, requestedBytes);
             }
         }
+
+        return true;
     }
+
+    /// <summary>Whether somebody has an object of this twin, as far as can be told: a damaged track tells nothing.</summary>
+    public static bool IsLive(Cache* twin, nuint address) => !SlabLists.IsInSlab(&twin->Slabs, (void*)address)
+        && (!twin->Checked.HasTrack || CheckedObject.StateOf(&twin->Checked, address) is not (TrackState.Free or TrackState.Leaving or TrackState.SetAside));
 
     private static void ReturnCheckedBulk(Cache* twin, nuint* objects, int count)
     {

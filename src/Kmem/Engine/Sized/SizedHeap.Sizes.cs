@@ -37,7 +37,8 @@ internal unsafe partial struct SizedHeap
 
         Page* page = Zone.PageOf(&heap->Zone, address);
         Cache* cache = page->CacheIndex == 0 ? null : CacheRegistry.At(&heap->Registry, page->CacheIndex);
-        return cache != null && cache->Checked.LeftZoneBytes != 0 ? CheckedObject.TrackOf(&cache->Checked, (nuint)address)->RequestedBytes : capacity;
+        nuint requested = cache != null && cache->Checked.LeftZoneBytes != 0 ? CheckedObject.TrackOf(&cache->Checked, (nuint)address)->RequestedBytes : capacity;
+        return requested < capacity ? requested : capacity;
     }
 
     /// <summary>Bytes of the object or run at an address, whatever was asked for; 0 as above.</summary>
@@ -60,6 +61,11 @@ internal unsafe partial struct SizedHeap
         {
             Cache* cache = CacheRegistry.At(&heap->Registry, page->CacheIndex);
             misuse = CheckObject(page, address, cache);
+            if (misuse == Misuse.None && cache->IsTwin && !Cache.IsLive(cache, (nuint)address))
+            {
+                misuse = Misuse.AlreadyFree;
+            }
+
             return misuse != Misuse.None || (cache->Flags & CacheFlags.Inaccessible) != 0 ? 0 : cache->CapacityBytes;
         }
 
