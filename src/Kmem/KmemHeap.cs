@@ -441,7 +441,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
     {
         if (Atomic.Load(&Core->Registry.DoubleFrees) != 0)
         {
-            MisuseReport.RaiseDoubleFree(this, _options.MisusePolicy);
+            MisuseReport.RaiseDoubleFree(this);
         }
     }
 

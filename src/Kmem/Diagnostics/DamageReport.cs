@@ -53,10 +53,9 @@ internal static unsafe class DamageReport
     /// <param name="damage">What was found.</param>
     /// <param name="policy">What is done about it.</param>
     /// <param name="kept">What it looked like, if it was made whole already, whatever the policy; else null.</param>
-    /// <param name="operation">The call that found it, where that is known.</param>
-    public static void Raise(Cache* twin, Damage* damage, DamagePolicy policy, DamagedBytes* kept = null, string operation = "")
+    public static void Raise(Cache* twin, Damage* damage, DamagePolicy policy, DamagedBytes* kept = null)
     {
-        KmemReport report = Describe(twin, damage, policy, kept, operation);
+        KmemReport report = Describe(twin, damage, policy, kept);
         KmemReports.Publish(report);
         switch (policy)
         {
@@ -76,7 +75,7 @@ internal static unsafe class DamageReport
         }
     }
 
-    private static KmemReport Describe(Cache* twin, Damage* damage, DamagePolicy policy, DamagedBytes* kept, string operation)
+    private static KmemReport Describe(Cache* twin, Damage* damage, DamagePolicy policy, DamagedBytes* kept)
     {
         KmemHeap? heap = HeapDirectory.Of(twin->Registry);
         CheckedLayout* layout = &twin->Checked;
@@ -95,7 +94,7 @@ internal static unsafe class DamageReport
         return new KmemReport
         {
             Misuse = misuse,
-            Operation = operation,
+            Operation = OperationOf(found.Entry),
             HeapName = heap?.Name ?? "?",
             CacheName = AddressDescription.NameOf(twin),
             Address = damage->Object,
@@ -109,6 +108,18 @@ internal static unsafe class DamageReport
             FoundBy = found.Frames,
             Text = text.ToString(),
         };
+    }
+
+    /// <summary>The public call. Its slow rungs are not inlined; what a timer calls is maintenance.</summary>
+    private static string OperationOf(string entry)
+    {
+        if (entry.StartsWith('<') || entry.StartsWith(nameof(KmemHeap.Maintain), StringComparison.Ordinal))
+        {
+            return nameof(KmemHeap.Maintain);
+        }
+
+        const string Slow = "Slow";
+        return entry.EndsWith(Slow, StringComparison.Ordinal) ? entry[..^Slow.Length] : entry;
     }
 
     private static KmemMisuse MisuseOf(DamageKind kind) => kind switch

@@ -56,7 +56,7 @@ internal static unsafe class HeapValidation
             int count = Cache.FindDamage(cache, found, kept, FoundMax);
             for (int index = 0; index < count; index++)
             {
-                DamageReport.Raise(cache, &found[index], DamageReport.PolicyFor(cache), &kept[index], nameof(Validate));
+                DamageReport.Raise(cache, &found[index], DamageReport.PolicyFor(cache), &kept[index]);
             }
         }
 

@@ -29,6 +29,21 @@ public sealed unsafe class FenceCaseTests
         Assert.Equal(0, bench.Heap.FindLeaks().Objects);
     }
 
+    [Fact]
+    public void Double_free_that_a_magazine_hid_is_a_report_too()
+    {
+        using CheckedHeap bench = new("-");
+        using KmemCache cache = bench.CreateCache("hidden", 64);
+        void* p = cache.Alloc();
+        void* other = cache.Alloc();
+        cache.Free(p);
+        cache.Free(other);
+        cache.Free(p);
+        KmemReport report = bench.AssertThrows(() => cache.Shrink());
+        Assert.Equal((KmemMisuse.AlreadyFree, (nuint)p, "hidden", "Free"), (report.Misuse, report.Address, report.CacheName, report.Operation));
+        bench.AssertClean();
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("FZPU")]
