@@ -37,6 +37,18 @@ internal static class DetectorProgram
         return (child.ExitCode, output + errors.Result);
     }
 
+    /// <summary>Of the checkout around the tests, if there is one.</summary>
+    public static string? FindRoot()
+    {
+        DirectoryInfo? folder = new(AppContext.BaseDirectory);
+        while (folder != null && !File.Exists(Path.Combine(folder.FullName, "Kmem.slnx")))
+        {
+            folder = folder.Parent;
+        }
+
+        return folder?.FullName;
+    }
+
     private static string FindDotnet()
     {
         string name = OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet";

@@ -30,7 +30,7 @@ public sealed class DetectorTableTests
     [Fact]
     public void The_page_says_what_happens()
     {
-        string? root = FindRoot();
+        string? root = DetectorProgram.FindRoot();
         Assert.SkipUnless(root != null, "There is no checkout around the tests.");
         string path = Path.Combine(root, Page);
         string made = Make();
@@ -142,16 +142,5 @@ public sealed class DetectorTableTests
         string[] before = written.Split('\n');
         string[] after = made.Split('\n');
         return string.Join('\n', before.Except(after).Select(static line => "- " + line).Concat(after.Except(before).Select(static line => "+ " + line)));
-    }
-
-    private static string? FindRoot()
-    {
-        DirectoryInfo? folder = new(AppContext.BaseDirectory);
-        while (folder != null && !File.Exists(Path.Combine(folder.FullName, "Kmem.slnx")))
-        {
-            folder = folder.Parent;
-        }
-
-        return folder?.FullName;
     }
 }
