@@ -273,7 +273,17 @@ public sealed unsafe class KmemCache : IDisposable
             {
                 objects.Clear();
                 ConstructorBridge.ThrowPending();
+                _heap.ThrowIfDamage();
                 return false;
+            }
+
+            if (DamageReport.HasPending)
+            {
+                // What was found on the way: the caller gets none of what is whole either.
+                KmemMisuseException? damage = DamageReport.TakePending();
+                Cache.FreeBulk(_core, (nuint*)start, objects.Length, null);
+                objects.Clear();
+                throw damage!;
             }
         }
 
@@ -375,7 +385,10 @@ public sealed unsafe class KmemCache : IDisposable
     }
 
     /// <summary>Ends the cache: objects in magazines are destroyed, and its slabs go back to the page allocator.</summary>
-    /// <exception cref="KmemMisuseException">Objects are out: the message lists them, with the letter U by who allocated them, and the cache lives on.</exception>
+    /// <exception cref="KmemMisuseException">
+    /// Objects are out: the message lists them, with the letter U by who allocated them, and the cache lives on. Or something was found on the way that was freed twice or damaged:
+    /// then the cache has ended all the same.
+    /// </exception>
     public void Dispose()
     {
         if (_core == null || _heap.IsDisposed)
@@ -397,6 +410,8 @@ public sealed unsafe class KmemCache : IDisposable
         _core = null;
         _heap.Unregister(this);
         _bridge?.Dispose();
+        _heap.ThrowIfDoubleFree();
+        _heap.ThrowIfDamage();
     }
 
     /// <summary>The heap goes and takes the cache along: from here on every call takes the slow rung and finds it disposed.</summary>

@@ -215,7 +215,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         void* moved = SizedHeap.Reallocate(Core, pointer, sizeBytes, out Misuse misuse);
         ThrowIfMisuse(misuse, pointer, "Realloc");
-        ThrowIfDamage();
+        _ = ThrowIfDamage(moved == pointer ? null : moved);
         if (moved == null && !Face.TakeInjectedFault() && sizeBytes <= SizedHeap.SizeBytesMax)
         {
             SizedHeap.ReclaimUnused(Core);
@@ -452,7 +452,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
     {
         if (Atomic.Load(&Core->Registry.DoubleFrees) != 0)
         {
-            MisuseReport.RaiseDoubleFree(this, _options.MisusePolicy);
+            MisuseReport.RaiseDoubleFree(this);
         }
     }
 

@@ -13,7 +13,7 @@ public sealed class KmemReport
     /// <summary>The mistake.</summary>
     public required KmemMisuse Misuse { get; init; }
 
-    /// <summary>The call in which it was found: <c>Alloc</c>, <c>Free</c>, <c>Validate</c>, <c>Maintain</c>.</summary>
+    /// <summary>The call in which it was found: <c>Alloc</c>, <c>Free</c>, <c>Validate</c>, <c>Maintain</c> and others.</summary>
     public required string Operation { get; init; }
 
     /// <summary>Name of the heap.</summary>

@@ -366,9 +366,10 @@ internal static unsafe class Malloc
             FreedMark.FailIfFree("realloc", page, pointer);
         }
 
-        if (sizeBytes <= usable && SizedHeap.RoundUp(heap, sizeBytes) >= usable / 2)
+        if (sizeBytes <= usable
+            && SizedHeap.RoundUp(heap, sizeBytes) >= usable / 2
+            && Cache.TryResize(CacheRegistry.At(&heap->Registry, page->CacheIndex), pointer, sizeBytes))
         {
-            Cache.NoteResized(CacheRegistry.At(&heap->Registry, page->CacheIndex), pointer, sizeBytes);
             return pointer;
         }
 

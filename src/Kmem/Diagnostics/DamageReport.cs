@@ -49,9 +49,13 @@ internal static unsafe class DamageReport
         };
     }
 
-    public static void Raise(Cache* twin, Damage* damage, DamagePolicy policy, string operation = "")
+    /// <param name="twin">The cache.</param>
+    /// <param name="damage">What was found.</param>
+    /// <param name="policy">What is done about it.</param>
+    /// <param name="kept">What it looked like, if it was made whole already, whatever the policy; else null.</param>
+    public static void Raise(Cache* twin, Damage* damage, DamagePolicy policy, DamagedBytes* kept = null)
     {
-        KmemReport report = Describe(twin, damage, policy, operation);
+        KmemReport report = Describe(twin, damage, policy, kept);
         KmemReports.Publish(report);
         switch (policy)
         {
@@ -71,7 +75,7 @@ internal static unsafe class DamageReport
         }
     }
 
-    private static KmemReport Describe(Cache* twin, Damage* damage, DamagePolicy policy, string operation)
+    private static KmemReport Describe(Cache* twin, Damage* damage, DamagePolicy policy, DamagedBytes* kept)
     {
         KmemHeap? heap = HeapDirectory.Of(twin->Registry);
         CheckedLayout* layout = &twin->Checked;
@@ -90,13 +94,13 @@ internal static unsafe class DamageReport
         text.Damage(damage, requested, layout->CapacityBytes);
         text.Object(twin, damage->Object, requested);
         text.Users(users);
-        text.Bytes(twin, damage, requested);
+        text.Bytes(twin, damage, kept, requested);
         text.Found(found);
-        text.Done(policy, (twin->Checks & CacheChecks.Guarded) != 0);
+        text.Done(policy, isWhole: kept != null, isGuarded: (twin->Checks & CacheChecks.Guarded) != 0);
         return new KmemReport
         {
             Misuse = misuse,
-            Operation = operation,
+            Operation = OperationOf(found.Entry),
             HeapName = heap?.Name ?? "?",
             CacheName = AddressDescription.NameOf(twin),
             Address = damage->Object,
@@ -110,6 +114,18 @@ internal static unsafe class DamageReport
             FoundBy = found.Frames,
             Text = text.ToString(),
         };
+    }
+
+    /// <summary>The public call. Its slow rungs are not inlined; what a timer calls is maintenance.</summary>
+    private static string OperationOf(string entry)
+    {
+        if (entry.StartsWith('<') || entry.StartsWith(nameof(KmemHeap.Maintain), StringComparison.Ordinal))
+        {
+            return nameof(KmemHeap.Maintain);
+        }
+
+        const string Slow = "Slow";
+        return entry.EndsWith(Slow, StringComparison.Ordinal) ? entry[..^Slow.Length] : entry;
     }
 
     private static KmemMisuse MisuseOf(DamageKind kind) => kind switch
@@ -254,14 +270,16 @@ internal sealed unsafe class ReportText
         }
     }
 
-    public void Bytes(Cache* twin, Damage* damage, nuint requested)
+    public void Bytes(Cache* twin, Damage* damage, DamagedBytes* kept, nuint requested)
     {
         CheckedLayout* layout = &twin->Checked;
         nuint from = damage->Object - layout->LeftZoneBytes;
-        nuint to = damage->Object + layout->TrackOffset;
+        nuint track = damage->Object + layout->TrackOffset;
+        nuint to = damage->Kind == DamageKind.Track ? track + layout->TrackBytes : track;
         if ((twin->Checks & CacheChecks.Guarded) != 0)
         {
             GuardPool.PageOf(twin->Registry, damage->Object, out from, out to);
+            track = to;
         }
 
         nuint first = damage->Address - (damage->Address % BytesOfRow);
@@ -275,11 +293,12 @@ internal sealed unsafe class ReportText
             {
                 bool isIn = at >= from && at < to;
                 bool isBad = at >= damage->Address && at < damage->Address + damage->Bytes;
-                _text.Append(isBad ? '>' : ' ');
-                _text.Append(isIn ? (*(byte*)at).ToString("x2", CultureInfo.InvariantCulture) : "  ");
+                _text.Append(isBad && isIn ? '>' : ' ');
+                byte value = !isIn ? (byte)0 : kept != null && at - kept->Start < kept->Count ? kept->Bytes[at - kept->Start] : *(byte*)at;
+                _text.Append(isIn ? value.ToString("x2", CultureInfo.InvariantCulture) : "  ");
             }
 
-            _text.Append(row < damage->Object ? "  left zone" : row < damage->Object + requested ? "  object" : "  right zone").Append('\n');
+            _text.Append(row < damage->Object ? "  left zone" : row < damage->Object + requested ? "  object" : row < track ? "  right zone" : "  track").Append('\n');
         }
     }
 
@@ -289,10 +308,12 @@ internal sealed unsafe class ReportText
         Frames(stack.Frames);
     }
 
-    public void Done(DamagePolicy policy, bool isGuarded) => Line("  done      " + policy switch
+    public void Done(DamagePolicy policy, bool isWhole, bool isGuarded) => Line("  done      " + policy switch
     {
-        DamagePolicy.SetSlabAside or DamagePolicy.Repair when isGuarded => "what was asked for: the object has its pages for itself",
-        DamagePolicy.Throw when isGuarded => "what was asked for; then the call throws",
+        DamagePolicy.Throw when isWhole => "the object was made whole and stays in use; the call throws",
+        DamagePolicy.SetSlabAside when isWhole => "the object was made whole and stays in use",
+        DamagePolicy.SetSlabAside or DamagePolicy.Repair when isGuarded && !isWhole => "the object is freed: it had its page for itself",
+        DamagePolicy.Throw when isGuarded => "the object is freed; the call throws",
         DamagePolicy.SetSlabAside => "the slab is set aside: none of its objects is handed out any more",
         DamagePolicy.Repair => "the object was made whole and stays in use",
         DamagePolicy.FailFast => "the process ends",

@@ -52,10 +52,11 @@ internal static unsafe class HeapValidation
         {
             const int FoundMax = 16;
             Damage* found = stackalloc Damage[FoundMax];
-            int count = Cache.FindDamage(cache, found, FoundMax);
+            DamagedBytes* kept = stackalloc DamagedBytes[FoundMax];
+            int count = Cache.FindDamage(cache, found, kept, FoundMax);
             for (int index = 0; index < count; index++)
             {
-                DamageReport.Raise(cache, &found[index], DamageReport.PolicyFor(cache), nameof(Validate));
+                DamageReport.Raise(cache, &found[index], DamageReport.PolicyFor(cache), &kept[index]);
             }
         }
 

@@ -24,6 +24,8 @@ internal static unsafe class MisuseReport
         }
 
         string message = string.Create(CultureInfo.InvariantCulture, $"Kmem: {operation}: {Explain(misuse)}. {AddressDescription.Of(heap, pointer)}.");
+        Page* page = Zone.PageOf(&heap.Core->Zone, pointer);
+        policy = page == null || page->CacheIndex == 0 ? policy : heap.PolicyOf(CacheRegistry.At(&heap.Core->Registry, page->CacheIndex)->UserIndex);
         Raise(owner ?? heap, policy, misuse, (nuint)pointer, operation, message);
     }
 
@@ -87,7 +89,7 @@ internal static unsafe class MisuseReport
     }
 
     /// <summary>Reports what a flush found, once.</summary>
-    public static void RaiseDoubleFree(KmemHeap heap, KmemMisusePolicy policy)
+    public static void RaiseDoubleFree(KmemHeap heap)
     {
         CacheRegistry* registry = &heap.Core->Registry;
         int owner = Atomic.Load(&registry->FirstDoubleFreeOwner);
@@ -99,7 +101,20 @@ internal static unsafe class MisuseReport
             string message = string.Create(
                 CultureInfo.InvariantCulture,
                 $"Kmem: an earlier free to the cache '{AddressDescription.NameOf(CacheRegistry.At(registry, owner))}': {Explain(KmemMisuse.AlreadyFree)} ({count} object(s), found when a magazine was emptied; what this call was asked for was done). {AddressDescription.Of(heap, (void*)pointer)}.");
-            Act(policy, new KmemMisuseException(KmemMisuse.AlreadyFree, pointer, message));
+            Cache* cache = CacheRegistry.At(registry, owner);
+            KnownStack found = KmemReports.HasSubscribers ? StackDepot.Now() : KnownStack.None;
+            KmemReport report = new()
+            {
+                Misuse = KmemMisuse.AlreadyFree,
+                Operation = nameof(KmemHeap.Free),
+                HeapName = heap.Name,
+                CacheName = AddressDescription.NameOf(cache),
+                Address = pointer,
+                FoundBy = found.Frames,
+                Text = message,
+            };
+            KmemReports.Publish(report);
+            Act(heap.PolicyOf(cache->UserIndex), new KmemMisuseException(report));
         }
     }
 

@@ -15,6 +15,9 @@ internal sealed class KnownStack
     /// <summary>From the innermost frame on, without Kmem's own: <c>Namespace.Type.Method(parameters) in file:line</c>.</summary>
     public required string[] Frames { get; init; }
 
+    /// <summary>Name of the method of Kmem that the innermost of them called, or that a timer did; empty where there is none.</summary>
+    public string Entry { get; init; } = "";
+
     public static KnownStack None { get; } = new() { Frames = [] };
 
     public string Text => string.Join(" ← ", Frames);
@@ -193,17 +196,19 @@ internal static unsafe class StackDepot
     {
         List<string> frames = [];
         bool isInside = true;
+        string entry = "";
         foreach (StackFrame frame in trace.GetFrames())
         {
             DiagnosticMethodInfo? method = DiagnosticMethodInfo.Create(frame);
             isInside = isInside && (method == null || method.DeclaringAssemblyName.StartsWith("Kmem,", StringComparison.Ordinal));
+            entry = isInside && method != null ? method.Name : entry;
             if (!isInside && frames.Count < FramesMax)
             {
                 frames.Add(Describe(frame, method));
             }
         }
 
-        return new KnownStack { Frames = [.. frames] };
+        return new KnownStack { Frames = [.. frames], Entry = entry };
     }
 
     private static string Describe(StackFrame frame, DiagnosticMethodInfo? method)

@@ -73,6 +73,11 @@ internal unsafe partial struct Cache
                 CheckedObject.MakeFree(layout, address);
             }
 
+            if (layout->HasTrack)
+            {
+                CheckedObject.SetState(layout, address, TrackState.Leaving);
+            }
+
             CheckedObject.MakeLive(layout, address, requestedBytes < layout->CapacityBytes ? requestedBytes : layout->CapacityBytes);
             NoteAllocated(layout, cache, address);
             if (twin->Constructor != null && !twin->Constructor((void*)address, twin->Context))
@@ -163,11 +168,7 @@ internal unsafe partial struct Cache
                 return false;
             }
 
-            damage.Kind = DamageKind.Track;
-            damage.Object = address;
-            damage.Address = (nuint)CheckedObject.TrackOf(layout, address);
-            damage.Bytes = 4;
-            isWhole = false;
+            isWhole = CheckedObject.TellOfTrack(layout, address, &damage);
             CheckedObject.SetState(layout, address, TrackState.Leaving);
         }
         else if (!layout->HasTrack && SlabLists.IsInSlab(&twin->Slabs, pointer))
@@ -223,22 +224,39 @@ internal unsafe partial struct Cache
         return true;
     }
 
-    /// <summary>A live object has another number of bytes in use from now on: what is beyond them is red.</summary>
-    public static void NoteResized(Cache* cache, void* pointer, nuint requestedBytes)
+    /// <summary>
+    /// A live object has another number of bytes in use from now on: what is beyond them is red. False: somebody wrote there, which the free finds that ends a move.
+    /// </summary>
+    public static bool TryResize(Cache* cache, void* pointer, nuint requestedBytes)
     {
         if ((cache->Checks & CacheChecks.Guarded) != 0)
         {
-            GuardPool.Resize(cache, pointer, requestedBytes);
+            return GuardPool.TryResize(cache, pointer, requestedBytes);
         }
-        else if (cache->IsTwin)
+
+        if (cache->IsTwin)
         {
             CheckedLayout* layout = &cache->Checked;
+            Damage damage = default;
+            if (!CheckedObject.IsLiveObjectWhole(layout, (nuint)pointer, &damage))
+            {
+                return false;
+            }
+
+            bool isLive = layout->HasTrack && CheckedObject.TryChangeState(layout, (nuint)pointer, TrackState.Live, TrackState.Leaving);
             CheckedObject.MakeLive(layout, (nuint)pointer, requestedBytes < layout->CapacityBytes ? requestedBytes : layout->CapacityBytes);
+            if (isLive)
+            {
+                CheckedObject.SetState(layout, (nuint)pointer, TrackState.Live);
+            }
+
             if ((layout->Checks & CacheChecks.Sampled) != 0)
             {
                 Face.NoteSampleResized(cache->Registry, CheckedObject.TrackOf(layout, (nuint)pointer)->NextOrScope, layout->CapacityBytes, requestedBytes);
             }
         }
+
+        return true;
     }
 
     private static void ReturnCheckedBulk(Cache* twin, nuint* objects, int count)

@@ -12,27 +12,30 @@ namespace Kmem.Engine.Caches;
 internal unsafe partial struct Cache
 {
     /// <summary>
-    /// Finds damaged objects, as many as there is room for, and makes them whole again, so that each is told of once; returns how many.
+    /// Finds damaged objects, as many as there is room for, and makes them whole again, so that each is told of once; returns how many. What they
+    /// looked like is kept.
     /// </summary>
-    public static int FindDamage(Cache* twin, Damage* found, int room)
+    public static int FindDamage(Cache* twin, Damage* found, DamagedBytes* kept, int room)
     {
         if ((twin->Checks & CacheChecks.Guarded) != 0)
         {
-            return GuardPool.FindDamage(twin, found, room);
+            return GuardPool.FindDamage(twin, found, kept, room);
         }
 
-        DamageWalk walk = new() { Twin = twin, Found = found, Room = room };
-        SlabLists.VisitObjects(&twin->Slabs, &LookAt, &walk);
+        DamageWalk walk = new() { Twin = twin, Found = found, Kept = kept, Room = room };
         RankedLock.Enter(&twin->Depot.Lock, LockRank.Depot);
         nuint address = twin->QueueHead;
-        for (long left = twin->QueueLength; left > 0 && address != 0; left--)
+        for (long left = twin->QueueLength; left > 0 && walk.Count < room; left--)
         {
+            nuint next = NextInQueueLocked(twin, address, &left);
             LookAtFree(&walk, address);
-            nuint next = CheckedObject.TrackOf(&twin->Checked, address)->NextOrScope;
-            address = next != 0 && IsObjectOf(twin, next) ? next : 0;
+            address = next;
         }
 
         RankedLock.Exit(&twin->Depot.Lock, LockRank.Depot);
+
+        // Last, so that what waits has a state that makes sense: a nonsensical one is that of an object in somebody's hands.
+        SlabLists.VisitObjects(&twin->Slabs, &LookAt, &walk);
         return walk.Count;
     }
 
@@ -72,13 +75,14 @@ internal unsafe partial struct Cache
             Damage* damage = &walk->Found[walk->Count];
             for (int look = 0; look < 2; look++)
             {
-                if (CheckedObject.StateOf(layout, address) != TrackState.Live || CheckedObject.IsLiveObjectWhole(layout, address, damage))
+                TrackState state = CheckedObject.StateOf(layout, address);
+                if ((state != TrackState.Live && CheckedObject.IsState(state)) || CheckedObject.IsLiveObjectWhole(layout, address, damage))
                 {
                     return;
                 }
             }
 
-            walk->Count++;
+            CheckedObject.Keep(layout, damage, &walk->Kept[walk->Count++]);
             CheckedObject.RepairLive(layout, address);
         }
     }
@@ -88,6 +92,7 @@ internal unsafe partial struct Cache
         CheckedLayout* layout = &walk->Twin->Checked;
         if (walk->Count < walk->Room && !CheckedObject.IsFreeObjectWhole(layout, address, &walk->Found[walk->Count]))
         {
+            CheckedObject.Keep(layout, &walk->Found[walk->Count], &walk->Kept[walk->Count]);
             walk->Count++;
             CheckedObject.MakeFree(layout, address);
             if (layout->HasTrack)
@@ -101,6 +106,7 @@ internal unsafe partial struct Cache
     {
         public Cache* Twin;
         public Damage* Found;
+        public DamagedBytes* Kept;
         public int Room;
         public int Count;
     }

@@ -123,22 +123,44 @@ internal unsafe partial struct Cache
     {
         Invariant.Holds(RankedLock.IsHeld(&twin->Depot.Lock));
         nuint address = twin->QueueHead;
-        nuint next = CheckedObject.TrackOf(&twin->Checked, address)->NextOrScope;
-        long stride = twin->Slabs.Layout.StrideBytes;
-        long left = twin->QueueLength - 1;
-        if (left > 0 && !IsObjectOf(twin, next))
+        long length = twin->QueueLength;
+        nuint next = NextInQueueLocked(twin, address, &length);
+        CountWaitingLocked(twin, -(long)twin->Slabs.Layout.StrideBytes);
+        twin->QueueHead = next;
+        twin->QueueTail = next == 0 ? 0 : twin->QueueTail;
+        Atomic.Store(&twin->QueueLength, length - 1);
+        return address;
+    }
+
+    /// <summary>
+    /// What waits behind an object; 0 for the last one. A link that was written over leads nowhere: the object becomes the last, the rest of the queue stays out of its slabs for
+    /// good, and the object's track, which then makes no sense, tells whoever looks at it next.
+    /// </summary>
+    /// <param name="twin">The cache.</param>
+    /// <param name="address">An object of the queue.</param>
+    /// <param name="left">Objects from this one to the end, this one counted.</param>
+    private static nuint NextInQueueLocked(Cache* twin, nuint address, long* left)
+    {
+        ObjectTrack* track = CheckedObject.TrackOf(&twin->Checked, address);
+        if (*left == 1)
         {
-            // A link that was overwritten leads nowhere: the rest of the queue stays out of its slabs.
-            _ = Atomic.Add(&twin->DamagedObjects, left);
-            CountWaitingLocked(twin, -left * stride);
-            left = 0;
+            return 0;
         }
 
-        CountWaitingLocked(twin, -stride);
-        twin->QueueHead = left == 0 ? 0 : next;
-        twin->QueueTail = left == 0 ? 0 : twin->QueueTail;
-        Atomic.Store(&twin->QueueLength, left);
-        return address;
+        if (IsObjectOf(twin, track->NextOrScope))
+        {
+            return track->NextOrScope;
+        }
+
+        long lost = *left - 1;
+        _ = Atomic.Add(&twin->DamagedObjects, lost);
+        CountWaitingLocked(twin, -lost * twin->Slabs.Layout.StrideBytes);
+        Atomic.Store(&twin->QueueLength, twin->QueueLength - lost);
+        twin->QueueTail = address;
+        *left = 1;
+        track->NextOrScope = 0;
+        Atomic.Store(&track->State, 0);
+        return 0;
     }
 
     private static bool IsObjectOf(Cache* twin, nuint address)

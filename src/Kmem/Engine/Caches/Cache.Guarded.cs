@@ -5,10 +5,11 @@ namespace Kmem.Engine.Caches;
 /// <summary>Guarded objects among the checked ones. See the theory in <c>GuardPool.cs</c>.</summary>
 internal unsafe partial struct Cache
 {
-    /// <summary>Whether somebody has an object of which something is known.</summary>
+    /// <summary>Whether somebody has an object of this twin, as far as can be told: a damaged track tells nothing.</summary>
     public static bool IsLive(Cache* twin, nuint address) => (twin->Checks & CacheChecks.Guarded) != 0
         ? GuardPool.IsLive(GuardPool.SlotOf(twin->Registry, address))
-        : CheckedObject.StateOf(&twin->Checked, address) == TrackState.Live;
+        : !SlabLists.IsInSlab(&twin->Slabs, (void*)address)
+            && (!twin->Checked.HasTrack || CheckedObject.StateOf(&twin->Checked, address) is not (TrackState.Free or TrackState.Leaving or TrackState.SetAside));
 
     /// <summary>What is known of an object; null where nothing is.</summary>
     public static ObjectTrack* TrackOf(Cache* twin, nuint address) =>

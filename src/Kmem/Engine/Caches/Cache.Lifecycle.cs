@@ -174,7 +174,13 @@ internal unsafe partial struct Cache
     public static int Shrink(Cache* cache)
     {
         Drain(cache);
-        return SlabLists.ReleaseFreeSlabs(&cache->Slabs, 0, 0);
+        int slabs = SlabLists.ReleaseFreeSlabs(&cache->Slabs, 0, 0);
+        for (int twin = Atomic.Load(&cache->FirstTwin); twin != 0; twin = CacheRegistry.At(cache->Registry, twin)->NextTwin)
+        {
+            slabs += Shrink(CacheRegistry.At(cache->Registry, twin));
+        }
+
+        return slabs;
     }
 
     /// <summary>Ends the cache. False when objects are out: then it lives on.</summary>
@@ -186,7 +192,6 @@ internal unsafe partial struct Cache
         bool empty = cache->Slabs.Slabs == 0;
         for (int twin = cache->FirstTwin; twin != 0; twin = CacheRegistry.At(registry, twin)->NextTwin)
         {
-            _ = Shrink(CacheRegistry.At(registry, twin));
             empty &= IsEmptyButForDamage(CacheRegistry.At(registry, twin));
         }
 

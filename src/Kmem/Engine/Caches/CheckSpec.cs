@@ -21,6 +21,13 @@ internal static unsafe class CheckSpec
         CacheChecks forOthers = CacheChecks.None;
         while (spec != null && *spec != 0)
         {
+            if (*spec == ';')
+            {
+                // A block of nothing.
+                spec++;
+                continue;
+            }
+
             CacheChecks letters = ReadLetters(&spec, out _);
             if (*spec != ',')
             {

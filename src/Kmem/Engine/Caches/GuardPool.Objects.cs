@@ -153,14 +153,21 @@ internal unsafe partial struct GuardPool
         return true;
     }
 
-    /// <summary>A live object has fewer bytes in use from now on: what is beyond them is red.</summary>
-    public static void Resize(Cache* twin, void* pointer, nuint requestedBytes)
+    /// <summary>A live object has fewer bytes in use from now on: what is beyond them is red. False: somebody wrote beside it.</summary>
+    public static bool TryResize(Cache* twin, void* pointer, nuint requestedBytes)
     {
         GuardSlot* slot = SlotOf(twin->Registry, (nuint)pointer);
+        Damage damage = default;
+        if (!IsWhole(twin->Registry, slot, &damage))
+        {
+            return false;
+        }
+
         nuint end = PageOf(twin->Registry, slot) + Address.PageSizeBytes;
         slot->Track.RequestedBytes = (uint)requestedBytes;
         Memory.Fill((byte*)pointer + requestedBytes, end - (nuint)pointer - requestedBytes, CheckedObject.ZoneOfLive);
         slot->TextBytes = Face.DescribeGuarded(twin, slot, isFreed: false);
+        return true;
     }
 
     // ------------------------------------------------------------------ looking
@@ -190,7 +197,7 @@ internal unsafe partial struct GuardPool
     }
 
     /// <summary>Finds live objects of the twin beside which somebody wrote, as many as there is room for, and makes that red again; returns how many.</summary>
-    public static int FindDamage(Cache* twin, Damage* found, int room)
+    public static int FindDamage(Cache* twin, Damage* found, DamagedBytes* kept, int room)
     {
         GuardPool* pool = &twin->Registry->Guards;
         int count = 0;
@@ -205,6 +212,8 @@ internal unsafe partial struct GuardPool
 
             if (!IsWhole(twin->Registry, slot, &found[count]))
             {
+                nuint page = PageOf(twin->Registry, slot);
+                CheckedObject.Keep(page, page + Address.PageSizeBytes, &found[count], &kept[count]);
                 Memory.Fill((void*)found[count].Address, found[count].Bytes, CheckedObject.ZoneOfLive);
                 count++;
             }

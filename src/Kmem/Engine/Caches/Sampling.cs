@@ -197,6 +197,7 @@ internal static unsafe class Sampling
             return false;
         }
 
+        CheckedObject.SetState(layout, address, TrackState.Leaving);
         CheckedObject.MakeLive(layout, address, requestedBytes < layout->CapacityBytes ? requestedBytes : layout->CapacityBytes);
         if (twin->Constructor != null && !twin->Constructor((void*)address, twin->Context))
         {

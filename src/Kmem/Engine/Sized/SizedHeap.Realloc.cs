@@ -33,13 +33,9 @@ internal unsafe partial struct SizedHeap
         }
 
         Page* page = Zone.PageOf(&heap->Zone, address);
-        if (page->CacheIndex == 0 ? TryResizeRun(heap, page, sizeBytes) : sizeBytes <= usable && RoundUp(heap, sizeBytes) >= usable / 2)
+        if (page->CacheIndex == 0 ? TryResizeRun(heap, page, sizeBytes)
+            : sizeBytes <= usable && RoundUp(heap, sizeBytes) >= usable / 2 && Cache.TryResize(CacheRegistry.At(&heap->Registry, page->CacheIndex), address, sizeBytes))
         {
-            if (page->CacheIndex != 0)
-            {
-                Cache.NoteResized(CacheRegistry.At(&heap->Registry, page->CacheIndex), address, sizeBytes);
-            }
-
             return address;
         }
 
@@ -53,6 +49,13 @@ internal unsafe partial struct SizedHeap
 
         Memory.Copy(moved, address, sizeBytes < usable ? sizeBytes : usable);
         misuse = Free(heap, address);
+        if (misuse != Misuse.None)
+        {
+            // It was free already, and a magazine hid it: the caller is told, and gets nothing.
+            _ = Free(heap, moved);
+            return null;
+        }
+
         return moved;
     }
 

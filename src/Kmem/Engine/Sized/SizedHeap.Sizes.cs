@@ -42,7 +42,8 @@ internal unsafe partial struct SizedHeap
             return GuardPool.SlotOf(&heap->Registry, (nuint)address)->Track.RequestedBytes;
         }
 
-        return cache != null && cache->Checked.LeftZoneBytes != 0 ? CheckedObject.TrackOf(&cache->Checked, (nuint)address)->RequestedBytes : capacity;
+        nuint requested = cache != null && cache->Checked.LeftZoneBytes != 0 ? CheckedObject.TrackOf(&cache->Checked, (nuint)address)->RequestedBytes : capacity;
+        return requested < capacity ? requested : capacity;
     }
 
     /// <summary>Bytes of the object or run at an address, whatever was asked for; 0 as above.</summary>
@@ -65,6 +66,11 @@ internal unsafe partial struct SizedHeap
         {
             Cache* cache = CacheRegistry.At(&heap->Registry, page->CacheIndex);
             misuse = CheckObject(page, address, cache);
+            if (misuse == Misuse.None && cache->IsTwin && !Cache.IsLive(cache, (nuint)address))
+            {
+                misuse = Misuse.AlreadyFree;
+            }
+
             return misuse != Misuse.None || (cache->Flags & CacheFlags.Inaccessible) != 0 ? 0 : cache->CapacityBytes;
         }
 

@@ -56,7 +56,9 @@ internal enum CacheChecks : ushort
     Guard = 256,
 }
 
-/// <summary>What an object's track says of its state, mixed with the object's address so that no stray value passes.</summary>
+/// <summary>
+/// What an object's track says of its state, mixed with the object's address and the rest of the track, so that no stray value passes: a track that was written over has no state.
+/// </summary>
 internal enum TrackState : uint
 {
     /// <summary>In its slab or waiting to go there.</summary>
@@ -65,7 +67,7 @@ internal enum TrackState : uint
     /// <summary>In somebody's hands.</summary>
     Live = 0x6C697665,
 
-    /// <summary>Somebody is just freeing it.</summary>
+    /// <summary>Somebody is just allocating, resizing or freeing it: the only state in which the rest of the track may change.</summary>
     Leaving = 0x6C656176,
 
     /// <summary>Damaged: it is never used again.</summary>
@@ -83,7 +85,9 @@ internal struct ObjectTrack
 
     public uint RequestedBytes;
 
-    /// <summary>Free: the object that was freed next. Live: the scope in which it was allocated, or 0; of a sampled one its number.</summary>
+    /// <summary>
+    /// Free: the object that was freed next. Live: the scope in which it was allocated, or 0; of a sampled one its number. Changes in any state, and is no part of the mix.
+    /// </summary>
     public nuint NextOrScope;
 
     /// <summary>Numbers that the face gave for stacks; 0 for none.</summary>

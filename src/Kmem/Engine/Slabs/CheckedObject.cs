@@ -39,6 +39,18 @@ internal struct Damage
     public byte Expected;
 }
 
+/// <summary>The bytes around the first bad one, for a report of what is made whole before anybody can be told.</summary>
+internal unsafe struct DamagedBytes
+{
+    public const int BytesMax = 96;
+
+    /// <summary>Address of the first one.</summary>
+    public nuint Start;
+
+    public nuint Count;
+    public fixed byte Bytes[BytesMax];
+}
+
 /// <summary>Filling and checking what lies around an object and, while it is free, in it. See the theory in <c>CheckedLayout.cs</c>.</summary>
 /// <remarks>The values are those of the kernel's include/linux/poison.h, so that they are known in a dump.</remarks>
 internal static unsafe class CheckedObject
@@ -50,17 +62,41 @@ internal static unsafe class CheckedObject
 
     public static ObjectTrack* TrackOf(CheckedLayout* layout, nuint address) => (ObjectTrack*)(address + layout->TrackOffset);
 
-    public static uint Mixed(TrackState state, nuint address) => (uint)state ^ (uint)(address >> 3);
+    private static uint Mixed(CheckedLayout* layout, nuint address, TrackState state) =>
+        (uint)state ^ (uint)(address >> 3) ^ (state == TrackState.Leaving ? 0 : MixOfTrack(layout, address));
 
-    public static TrackState StateOf(CheckedLayout* layout, nuint address) =>
-        (TrackState)(Atomic.Load(&TrackOf(layout, address)->State) ^ (uint)(address >> 3));
+    /// <summary>A change of any byte but those of the state and of <see cref="ObjectTrack.NextOrScope"/> changes it.</summary>
+    private static uint MixOfTrack(CheckedLayout* layout, nuint address)
+    {
+        const ulong Odd = 0x9E3779B97F4A7C15;
+        ObjectTrack* track = TrackOf(layout, address);
+        ulong mix = track->RequestedBytes * Odd;
+        if (layout->TrackBytes == ObjectTrack.BytesWithUsers)
+        {
+            ulong* users = (ulong*)&track->AllocStack;
+            mix = (mix ^ users[0]) * Odd;
+            mix = (mix ^ users[1]) * Odd;
+            mix = (mix ^ users[2]) * Odd;
+        }
+
+        return (uint)(mix >> 32);
+    }
+
+    /// <summary>None of the states: the track was written over.</summary>
+    public static TrackState StateOf(CheckedLayout* layout, nuint address)
+    {
+        uint state = Atomic.Load(&TrackOf(layout, address)->State) ^ (uint)(address >> 3);
+        return (TrackState)(state == (uint)TrackState.Leaving ? state : state ^ MixOfTrack(layout, address));
+    }
+
+    public static bool IsState(TrackState state) => state is TrackState.Free or TrackState.Live or TrackState.Leaving or TrackState.SetAside;
 
     public static void SetState(CheckedLayout* layout, nuint address, TrackState state) =>
-        Atomic.Store(&TrackOf(layout, address)->State, Mixed(state, address));
+        Atomic.Store(&TrackOf(layout, address)->State, Mixed(layout, address, state));
 
     /// <summary>False: it was in another state, or somebody was faster.</summary>
     public static bool TryChangeState(CheckedLayout* layout, nuint address, TrackState from, TrackState to) =>
-        Atomic.CompareExchange(&TrackOf(layout, address)->State, Mixed(from, address), Mixed(to, address));
+        Atomic.CompareExchange(&TrackOf(layout, address)->State, Mixed(layout, address, from), Mixed(layout, address, to));
 
     /// <summary>All objects of a fresh slab become free ones.</summary>
     public static void PrepareSlab(CheckedLayout* layout, nuint slabAddress)
@@ -89,7 +125,7 @@ internal static unsafe class CheckedObject
         FillZones(layout, address, layout->CapacityBytes, ZoneOfFree);
     }
 
-    /// <summary>Zones of an object in somebody's hands. The bytes stay poisoned: who reads what he did not write sees it.</summary>
+    /// <summary>Zones of an object that is leaving into somebody's hands. The bytes stay poisoned: who reads what he did not write sees it.</summary>
     public static void MakeLive(CheckedLayout* layout, nuint address, nuint requestedBytes)
     {
         if (layout->HasTrack)
@@ -105,6 +141,7 @@ internal static unsafe class CheckedObject
     {
         ObjectTrack* track = TrackOf(layout, address);
         track->RequestedBytes = track->RequestedBytes <= layout->CapacityBytes ? track->RequestedBytes : layout->CapacityBytes;
+        SetState(layout, address, TrackState.Live);
         FillZones(layout, address, track->RequestedBytes, ZoneOfLive);
     }
 
@@ -122,7 +159,7 @@ internal static unsafe class CheckedObject
     {
         if (layout->HasTrack && StateOf(layout, address) != TrackState.Free)
         {
-            return Tell(damage, DamageKind.Track, address, (nuint)TrackOf(layout, address), 4, 0, 0);
+            return TellOfTrack(layout, address, damage);
         }
 
         return AreZonesWhole(layout, address, layout->CapacityBytes, ZoneOfFree, damage)
@@ -136,9 +173,9 @@ internal static unsafe class CheckedObject
         if (layout->HasTrack)
         {
             requested = TrackOf(layout, address)->RequestedBytes;
-            if (requested > layout->CapacityBytes)
+            if (requested > layout->CapacityBytes || !IsState(StateOf(layout, address)))
             {
-                return Tell(damage, DamageKind.Track, address, (nuint)(&TrackOf(layout, address)->RequestedBytes), 4, 0, 0);
+                return TellOfTrack(layout, address, damage);
             }
         }
 
@@ -179,6 +216,23 @@ internal static unsafe class CheckedObject
 
         return Tell(damage, kind, address, start + at, last + 1 - at, *((byte*)start + at), value);
     }
+
+    /// <summary>Keeps what belongs to the damaged object, from two rows of 16 before the first bad byte on.</summary>
+    public static void Keep(CheckedLayout* layout, Damage* damage, DamagedBytes* kept) =>
+        Keep(damage->Object - layout->LeftZoneBytes, damage->Object + layout->TrackOffset + layout->TrackBytes, damage, kept);
+
+    /// <summary>The same within bounds.</summary>
+    public static void Keep(nuint from, nuint to, Damage* damage, DamagedBytes* kept)
+    {
+        nuint start = damage->Address - (damage->Address % 16) - 32;
+        kept->Start = start > from ? start : from;
+        kept->Count = to - kept->Start < DamagedBytes.BytesMax ? to - kept->Start : DamagedBytes.BytesMax;
+        Memory.Copy(kept->Bytes, (void*)kept->Start, kept->Count);
+    }
+
+    /// <summary>Which byte of it was written over cannot be told.</summary>
+    public static bool TellOfTrack(CheckedLayout* layout, nuint address, Damage* damage) =>
+        Tell(damage, DamageKind.Track, address, (nuint)TrackOf(layout, address), layout->TrackBytes, 0, 0);
 
     private static bool Tell(Damage* damage, DamageKind kind, nuint address, nuint bad, nuint bytes, byte found, byte expected)
     {

@@ -1,0 +1,95 @@
+using System;
+using System.Linq;
+
+namespace Kmem.Tests.Detectors;
+
+/// <summary>
+/// <c>NAME</c> makes one mistake and dies of it, as a program does that catches nothing. <c>--table</c> makes each, with each thing that may come across it later, and prints a line for
+/// each: name, finder, what found it or nothing. What is checked says <c>KMEM_DEBUG</c>.
+/// </summary>
+public static class Program
+{
+    private const int LaterOperations = 30_000;
+
+    public static int Main(string[] arguments)
+    {
+        Misuses.Begin();
+        if (arguments is ["--table"])
+        {
+            foreach (Misuse misuse in Misuses.All)
+            {
+                PrintRow(misuse);
+            }
+
+            return 0;
+        }
+
+        Misuse? chosen = arguments.Length == 1 ? Misuses.All.FirstOrDefault(each => each.Name == arguments[0]) : null;
+        if (chosen == null)
+        {
+            Console.Error.WriteLine($"Name a mistake, or --table: {string.Join(", ", Misuses.All.Select(static each => each.Name))}");
+            return 2;
+        }
+
+        chosen.Commit();
+        Look(chosen, Finder.Next);
+        Look(chosen, Finder.Validate);
+        Console.WriteLine("nothing found");
+        return 0;
+    }
+
+    /// <summary>Each finder by itself: the mistake is made anew for each, and what it left is swept away in between.</summary>
+    private static void PrintRow(Misuse misuse)
+    {
+        foreach (Finder finder in Enum.GetValues<Finder>())
+        {
+            string found = Try(misuse.Commit) ? "at once" : Try(() => Look(misuse, finder)) ? "found" : "";
+            Console.WriteLine($"{misuse.Name}\t{finder}\t{found}");
+            while (Try(static () => KmemHeap.Shared.Validate()) || Try(static () => KmemHeap.Shared.Trim()))
+            {
+            }
+
+            if (found == "at once")
+            {
+                break;
+            }
+        }
+    }
+
+    private static void Look(Misuse misuse, Finder finder)
+    {
+        switch (finder)
+        {
+            case Finder.Next:
+                misuse.AllocateAgain();
+                break;
+            case Finder.Later:
+                for (int operation = 0; operation < LaterOperations; operation++)
+                {
+                    misuse.AllocateAgain();
+                }
+
+                break;
+            case Finder.Flush:
+                KmemHeap.Shared.Trim();
+                break;
+            default:
+                KmemHeap.Shared.Validate();
+                break;
+        }
+    }
+
+    /// <summary>Whether a mistake was found on the way.</summary>
+    private static bool Try(Action action)
+    {
+        try
+        {
+            action();
+            return false;
+        }
+        catch (Exception found) when (found is KmemMisuseException or LeakFoundException)
+        {
+            return true;
+        }
+    }
+}
