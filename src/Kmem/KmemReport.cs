@@ -43,7 +43,7 @@ public sealed class KmemReport
     /// <summary>Frames of the last allocation, the innermost first; empty where the letter U was off.</summary>
     public IReadOnlyList<string> AllocatedBy { get; init; } = [];
 
-    /// <summary>Frames of the last free.</summary>
+    /// <summary>Frames of the free; empty where the object was not freed since it was allocated.</summary>
     public IReadOnlyList<string> FreedBy { get; init; } = [];
 
     /// <summary>Frames of the call that found it.</summary>

@@ -178,7 +178,7 @@ internal sealed unsafe class ObjectUsers
             IsKnown = track->AllocThread != 0,
             WasFreed = track->FreeThread != 0,
             AllocatedBy = StackDepot.Get(track->AllocStack)?.Frames ?? [],
-            FreedBy = StackDepot.Get(track->FreeStack)?.Frames ?? [],
+            FreedBy = track->FreeThread == 0 ? [] : StackDepot.Get(track->FreeStack)?.Frames ?? [],
             AllocThread = track->AllocThread,
             FreeThread = track->FreeThread,
             AllocAge = now - track->AllocMilliseconds,
