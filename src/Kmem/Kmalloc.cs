@@ -95,7 +95,9 @@ public static unsafe class Kmalloc
     /// <param name="sizeBytes">New size in bytes; 0 frees.</param>
     /// <returns>The allocation, moved or not.</returns>
     /// <exception cref="System.OutOfMemoryException">Memory is out; the allocation stays as it was.</exception>
-    /// <exception cref="KmemMisuseException"><paramref name="pointer"/> is not an allocation of this heap.</exception>
+    /// <exception cref="KmemMisuseException">
+    /// <paramref name="pointer"/> is not an allocation of this heap; or damage was found: that of the allocation itself has ended it, that of another object has left it as it was.
+    /// </exception>
     /// <safety>As for <see cref="Alloc"/>; <paramref name="pointer"/> is not used afterwards unless it was returned.</safety>
     public static void* Realloc(void* pointer, nuint sizeBytes) => s_heap.Realloc(pointer, sizeBytes);
 

@@ -26,6 +26,9 @@ internal static unsafe partial class Face
 
     public static void ReportDamage(Cache* twin, Damage* damage, DamagePolicy policy) => MisuseMessage.FailForDamage(twin, damage);
 
+    /// <summary>Damage ends the process before anybody can ask.</summary>
+    public static bool IsToStop() => false;
+
     /// <summary>The caller sees null and <c>ENOMEM</c>, as for any other failure.</summary>
     public static void NoteInjectedFault()
     {

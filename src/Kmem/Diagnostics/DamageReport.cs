@@ -92,11 +92,11 @@ internal static unsafe class DamageReport
         ObjectUsers users = ObjectUsers.Of(twin, damage->Object);
         text.Head(misuse, twin, heap?.Name ?? "?", damage->Object);
         text.Damage(damage, requested, layout->CapacityBytes);
-        text.Object(twin, damage->Object, requested);
+        text.Object(twin, damage, requested);
         text.Users(users);
         text.Bytes(twin, damage, kept, requested);
         text.Found(found);
-        text.Done(policy, isWhole: kept != null, isGuarded: (twin->Checks & CacheChecks.Guarded) != 0);
+        text.Done(policy, isWhole: kept != null, isGone: damage->ReleasedSlab != 0, isGuarded: (twin->Checks & CacheChecks.Guarded) != 0);
         return new KmemReport
         {
             Misuse = misuse,
@@ -226,8 +226,9 @@ internal sealed unsafe class ReportText
             : Format($"  found     0x{damage->Found:x2}, not 0x{damage->Expected:x2}, at 0x{damage->Address:x}, {where}; {damage->Bytes} bytes from the first bad one to the last"));
     }
 
-    public void Object(Cache* twin, nuint address, nuint requested)
+    public void Object(Cache* twin, Damage* damage, nuint requested)
     {
+        nuint address = damage->Object;
         if ((twin->Checks & CacheChecks.Guarded) != 0)
         {
             Line(Format($"  object    on guarded pages, {requested} of {twin->CapacityBytes} bytes asked for, {AddressDescription.StateOf(twin, address)}"));
@@ -235,9 +236,10 @@ internal sealed unsafe class ReportText
         }
 
         SlabLayout* layout = &twin->Slabs.Layout;
-        nuint slab = SlabLists.StartOfSlab(&twin->Slabs, (void*)address);
+        nuint slab = damage->ReleasedSlab != 0 ? damage->ReleasedSlab : SlabLists.StartOfSlab(&twin->Slabs, (void*)address);
+        string state = damage->ReleasedSlab != 0 ? "free, like all others" : AddressDescription.StateOf(twin, address);
         nuint index = (address - slab - layout->LeadBytes) / layout->StrideBytes;
-        Line(Format($"  object    {index} of {layout->Objects} in the slab 0x{slab:x}, {requested} of {twin->CapacityBytes} bytes asked for, {AddressDescription.StateOf(twin, address)}"));
+        Line(Format($"  object    {index} of {layout->Objects} in the slab 0x{slab:x}, {requested} of {twin->CapacityBytes} bytes asked for, {state}"));
     }
 
     /// <summary>The first line of a guarded object.</summary>
@@ -308,8 +310,10 @@ internal sealed unsafe class ReportText
         Frames(stack.Frames);
     }
 
-    public void Done(DamagePolicy policy, bool isWhole, bool isGuarded) => Line("  done      " + policy switch
+    public void Done(DamagePolicy policy, bool isWhole, bool isGone, bool isGuarded) => Line("  done      " + policy switch
     {
+        DamagePolicy.Throw when isGone => "the slab goes back to the pages; the call throws",
+        DamagePolicy.SetSlabAside or DamagePolicy.Repair when isGone => "the slab goes back to the pages",
         DamagePolicy.Throw when isWhole => "the object was made whole and stays in use; the call throws",
         DamagePolicy.SetSlabAside when isWhole => "the object was made whole and stays in use",
         DamagePolicy.SetSlabAside or DamagePolicy.Repair when isGuarded && !isWhole => "the object is freed: it had its page for itself",

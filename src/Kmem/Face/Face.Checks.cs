@@ -27,6 +27,9 @@ internal static unsafe partial class Face
     /// <summary>Tells of damage. No lock of the cache is held, but perhaps the reaper's: nothing is thrown here.</summary>
     public static void ReportDamage(Cache* twin, Damage* damage, DamagePolicy policy) => DamageReport.Raise(twin, damage, policy);
 
+    /// <summary>Whether the present call will throw what was found in it: it is not to be done then.</summary>
+    public static bool IsToStop() => DamageReport.HasPending;
+
     /// <summary>An allocation failed because it was told to: it is not tried again.</summary>
     public static void NoteInjectedFault() => t_injectedFault = true;
 

@@ -57,8 +57,16 @@ public sealed class CheckFuzzTests
         using CheckProgram program = new(seed, "FZPU", policy);
         program.Run(lengths.Next(20, 1500));
         program.Err();
-        program.Run(lengths.Next(1500));
-        program.Finish();
+        try
+        {
+            program.Run(lengths.Next(1500));
+            program.Finish();
+        }
+        catch (Exception exception)
+        {
+            throw new InvalidOperationException($"{program.Story}: {exception.Message} {string.Join("\n", program.Reports)}", exception);
+        }
+
         program.AssertTold();
     }
 

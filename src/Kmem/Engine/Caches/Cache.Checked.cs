@@ -224,41 +224,6 @@ internal unsafe partial struct Cache
         return true;
     }
 
-    /// <summary>
-    /// A live object has another number of bytes in use from now on: what is beyond them is red. False: somebody wrote there, which the free finds that ends a move.
-    /// </summary>
-    public static bool TryResize(Cache* cache, void* pointer, nuint requestedBytes)
-    {
-        if ((cache->Checks & CacheChecks.Guarded) != 0)
-        {
-            return GuardPool.TryResize(cache, pointer, requestedBytes);
-        }
-
-        if (cache->IsTwin)
-        {
-            CheckedLayout* layout = &cache->Checked;
-            Damage damage = default;
-            if (!CheckedObject.IsLiveObjectWhole(layout, (nuint)pointer, &damage))
-            {
-                return false;
-            }
-
-            bool isLive = layout->HasTrack && CheckedObject.TryChangeState(layout, (nuint)pointer, TrackState.Live, TrackState.Leaving);
-            CheckedObject.MakeLive(layout, (nuint)pointer, requestedBytes < layout->CapacityBytes ? requestedBytes : layout->CapacityBytes);
-            if (isLive)
-            {
-                CheckedObject.SetState(layout, (nuint)pointer, TrackState.Live);
-            }
-
-            if ((layout->Checks & CacheChecks.Sampled) != 0)
-            {
-                Face.NoteSampleResized(cache->Registry, CheckedObject.TrackOf(layout, (nuint)pointer)->NextOrScope, layout->CapacityBytes, requestedBytes);
-            }
-        }
-
-        return true;
-    }
-
     private static void ReturnCheckedBulk(Cache* twin, nuint* objects, int count)
     {
         if (twin->SetAsideSlabs[0] == 0 && count != 0)

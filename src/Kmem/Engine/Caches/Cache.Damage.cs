@@ -73,6 +73,9 @@ internal unsafe partial struct Cache
         return policy == DamagePolicy.Repair;
     }
 
+    /// <summary>A free object of a slab that goes back to the pages is damaged: it is told, and gone.</summary>
+    private static void TellOfReleased(void* twin, Damage* damage) => Face.ReportDamage((Cache*)twin, damage, Face.PolicyFor((Cache*)twin));
+
     private static void SetAside(Cache* twin, nuint address)
     {
         if (twin->Checked.HasTrack)

@@ -67,6 +67,8 @@ internal unsafe partial struct Cache
             cache->Checks = definition->Checks;
             cache->TwinOf = definition->TwinOf;
             cache->Slabs.Checked = &cache->Checked;
+            cache->Slabs.DamageFound = &TellOfReleased;
+            cache->Slabs.DamageContext = cache;
         }
 
         int nameBytes = definition->NameBytes < NameBytesMax ? definition->NameBytes : NameBytesMax;
@@ -203,6 +205,7 @@ internal unsafe partial struct Cache
                 Cache* each = CacheRegistry.At(registry, twin);
                 twin = each->NextTwin;
                 GuardPool.Forget(each);
+                each->Slabs.DamageFound = null;
                 SlabLists.ReturnAllOut(&each->Slabs);
                 SlabLists.Destroy(&each->Slabs, 0);
                 CacheRegistry.Remove(registry, each);

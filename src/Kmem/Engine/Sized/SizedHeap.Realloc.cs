@@ -47,6 +47,13 @@ internal unsafe partial struct SizedHeap
             return page->CacheIndex == 0 && sizeBytes <= usable && TrySetRunLength(heap, page, sizeBytes) ? address : null;
         }
 
+        if (Face.IsToStop())
+        {
+            // A damaged object was found on the way to a whole one: nothing is done.
+            _ = Free(heap, moved);
+            return null;
+        }
+
         Memory.Copy(moved, address, sizeBytes < usable ? sizeBytes : usable);
         misuse = Free(heap, address);
         if (misuse != Misuse.None)

@@ -37,6 +37,9 @@ internal struct Damage
 
     public byte Found;
     public byte Expected;
+
+    /// <summary>Where the slab starts, if it goes back to the pages and they do not tell any more; else 0.</summary>
+    public nuint ReleasedSlab;
 }
 
 /// <summary>The bytes around the first bad one, for a report of what is made whole before anybody can be told.</summary>

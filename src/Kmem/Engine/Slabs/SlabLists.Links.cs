@@ -109,6 +109,11 @@ internal unsafe partial struct SlabLists
         {
             Page* next = chain->Next == 0 ? null : At(lists, chain->Next);
 
+            if (lists->DamageFound != null)
+            {
+                TellOfDamage(lists, (nuint)Zone.AddressOf(lists->PageZone, chain));
+            }
+
             // What the OS does not let be accessed again is lost to the heap.
             if (lists->Access == SlabAccess.Ordinary || TrySetAccessible(lists, chain, true))
             {
@@ -120,5 +125,20 @@ internal unsafe partial struct SlabLists
         }
 
         return slabs;
+    }
+
+    /// <summary>The last look at the objects of a slab: what was written to them after their free would be lost.</summary>
+    private static void TellOfDamage(SlabLists* lists, nuint slab)
+    {
+        nuint address = slab + lists->Layout.LeadBytes;
+        for (uint index = 0; index < lists->Layout.Objects; index++, address += lists->Layout.StrideBytes)
+        {
+            Damage damage = default;
+            if (!CheckedObject.IsFreeObjectWhole(lists->Checked, address, &damage))
+            {
+                damage.ReleasedSlab = slab;
+                lists->DamageFound(lists->DamageContext, &damage);
+            }
+        }
     }
 }

@@ -50,6 +50,11 @@ internal unsafe partial struct SlabLists
     /// <summary>Null where objects are not checked. Never changes.</summary>
     public CheckedLayout* Checked;
 
+    /// <summary>(<see cref="DamageContext"/>, damage): told of free objects that are not whole when their slab goes back to the pages. Null where nobody asks.</summary>
+    public delegate*<void*, Damage*, void> DamageFound;
+
+    public void* DamageContext;
+
     /// <summary>Rank <see cref="LockRank.Slabs"/>. Guards all that follows and the bits and links of every slab.</summary>
     public RankedLock Lock;
 
