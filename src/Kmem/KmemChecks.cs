@@ -25,6 +25,12 @@ public enum KmemChecks
     /// <summary>A: allocations fail as <see cref="KmemFaultPlan"/> says.</summary>
     Faults = 32,
 
+    /// <summary>
+    /// G: each object is on guarded pages (<see cref="KmemHeapOptions.GuardIntervalMilliseconds"/>), as long as fewer than <see cref="KmemHeapOptions.GuardedObjects"/> are
+    /// live; others are checked as the other letters say. Objects of more than 4096 bytes are not guarded.
+    /// </summary>
+    Guard = 256,
+
     /// <summary>F, Z, P and U: what the kernel switches on for <c>slab_debug</c> without letters.</summary>
     All = Consistency | RedZones | Poison | Users,
 }

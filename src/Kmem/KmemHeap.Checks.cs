@@ -77,7 +77,7 @@ public sealed unsafe partial class KmemHeap
 
     internal void SetChecks(Cache* cache, KmemChecks checks)
     {
-        if ((checks & ~(KmemChecks.All | KmemChecks.Trace | KmemChecks.Faults)) != 0)
+        if ((checks & ~(KmemChecks.All | KmemChecks.Trace | KmemChecks.Faults | KmemChecks.Guard)) != 0)
         {
             throw new ArgumentOutOfRangeException(nameof(checks), checks, "There are no such checks.");
         }
@@ -175,7 +175,7 @@ public sealed unsafe partial class KmemHeap
         }
 
         return bad == 0 ? spec
-            : throw new ArgumentException($"Checks are the letters F, Z, P, U, T and A, or -, before names; '{(char)bad}' in '{debug}' is none of them.", parameter);
+            : throw new ArgumentException($"Checks are the letters F, Z, P, U, T, A and G, or -, before names; '{(char)bad}' in '{debug}' is none of them.", parameter);
     }
 
     private Cache* CacheNamed(string name)

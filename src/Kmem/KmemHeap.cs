@@ -72,6 +72,10 @@ public sealed unsafe partial class KmemHeap : IDisposable
         ThrowIfUnknown(options.MisusePolicy, nameof(options));
         _debug = ParseDebug(options.Debug ?? Environment.GetEnvironmentVariable("KMEM_DEBUG"), options.Debug == null ? "KMEM_DEBUG" : nameof(options));
         nuint profileInterval = ChooseProfileInterval(options.ProfileIntervalBytes);
+        int guardInterval = ChooseGuardInterval(options.GuardIntervalMilliseconds);
+        ArgumentOutOfRangeException.ThrowIfNegative(guardInterval, nameof(options));
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.GuardedObjects, 1, nameof(options));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(options.GuardedObjects, GuardPool.SlotsMax, nameof(options));
         _options = options;
         Restartable = ChooseFrontEnd(options.FrontEnd);
         HasFronts = isShared && Restartable && Face.CanWatchThreads;
@@ -98,12 +102,18 @@ public sealed unsafe partial class KmemHeap : IDisposable
         FirstBase = Core->Zone.FirstBase;
         MemoryMap = Core->Zone.MemoryMapOfFirst;
         Frontier = &Core->Zone.FirstFrontierBytes;
+        Core->Registry.Guards.SlotsWanted = options.GuardedObjects;
         SetChecksOfNewHeap();
         Pages = new PageAllocator(this);
         HeapDirectory.Add(this);
         if (profileInterval != 0)
         {
             ProfileIntervalBytes = profileInterval;
+        }
+
+        if (guardInterval != 0)
+        {
+            GuardIntervalMilliseconds = guardInterval;
         }
 
         KmemEventSource.Start();
@@ -348,6 +358,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
 
             _disposed = true;
             _timer?.Dispose();
+            _guardTimer?.Dispose();
             LargestClassBytes = 0;
             Frontier = EmptySlot.Frontier;
             foreach (KmemCache cache in _caches)

@@ -108,6 +108,17 @@ public sealed class KmemHeapOptions
     public nuint? ProfileIntervalBytes { get; set; }
 
     /// <summary>
+    /// At such intervals, in milliseconds, an allocation gets guarded pages of its own (<see cref="KmemHeap.GuardIntervalMilliseconds"/>); 0: none does. Null, the default,
+    /// takes the environment variable <c>KMEM_GUARD</c>, else 0. 100 is a good value.
+    /// </summary>
+    public int? GuardIntervalMilliseconds { get; set; }
+
+    /// <summary>
+    /// Guarded objects that can be live at a time, 1 to 4096; default 128. Each is 8 KiB of addresses of the heap, and about 8 KiB of memory once it was used.
+    /// </summary>
+    public int GuardedObjects { get; set; } = 128;
+
+    /// <summary>
     /// Whether <see cref="KmemHeap.Dispose"/> reports what is live then, by site where the letter U is on, as <see cref="KmemMisuse.Leaked"/> through
     /// <see cref="KmemReports.Reported"/>, or on standard error where nobody listens. Nothing is thrown. Default false.
     /// </summary>

@@ -75,15 +75,14 @@ public sealed unsafe class KmemLeakScope : IDisposable
             return false;
         }
 
-        CheckedLayout* layout = &cache->Checked;
-        if (CheckedObject.StateOf(layout, (nuint)pointer) != TrackState.Live)
+        if (!Cache.IsLive(cache, (nuint)pointer))
         {
             Heap.ThrowIfMisuse(Misuse.AlreadyFree, pointer, nameof(Keep));
         }
 
         KmemLeakScope? next = Innermost(_outer, cache);
         next?.NoteCache(cache->UserIndex);
-        ObjectTrack* track = CheckedObject.TrackOf(layout, (nuint)pointer);
+        ObjectTrack* track = Cache.TrackOf(cache, (nuint)pointer);
         return Atomic.CompareExchange((ulong*)&track->NextOrScope, _number, next?._number ?? 0);
     }
 

@@ -56,6 +56,9 @@ public sealed record KmemStatistics
     /// <summary>Pages that users of the page allocator hold.</summary>
     public required long PagesInUse { get; init; }
 
+    /// <summary>Pages for guarded objects that have none (<see cref="KmemHeap.GuardIntervalMilliseconds"/>). Their bytes are metadata.</summary>
+    public required long GuardPages { get; init; }
+
     /// <summary>How the per-CPU magazines are reached: <see cref="KmemFrontEnd.RestartableSequences"/> or <see cref="KmemFrontEnd.TryLock"/>.</summary>
     public required KmemFrontEnd FrontEnd { get; init; }
 

@@ -29,7 +29,7 @@ internal static class Ledger
         long slabPages = statistics.Caches.Sum(cache => cache.Slabs << cache.Order);
         long tablesMost = statistics.Caches.Sum(cache => cache.StrideBytes == 8 ? cache.SlabsCreated : 0);
         long largeLeast = (long)((statistics.LargeRequestedBytes + PageBytes - 1) / PageBytes);
-        long others = statistics.Pages.AllocatedPages - slabPages - statistics.PagesInUse;
+        long others = statistics.Pages.AllocatedPages - slabPages - statistics.PagesInUse - statistics.GuardPages;
         Assert.InRange(others, largeLeast, largeLeast + statistics.LargeAllocations + tablesMost);
     }
 

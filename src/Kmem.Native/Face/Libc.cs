@@ -77,6 +77,10 @@ internal static unsafe class Libc
     [MethodImpl(MethodImplOptions.InternalCall)]
     public static extern int mprotect(void* address, nuint bytes, int protection);
 
+    [RuntimeImport("*", "sigaction")]
+    [MethodImpl(MethodImplOptions.InternalCall)]
+    public static extern int sigaction(int signal, byte* action, byte* previous);
+
     [RuntimeImport("*", "munmap")]
     [MethodImpl(MethodImplOptions.InternalCall)]
     public static extern int munmap(void* address, nuint bytes);

@@ -1,4 +1,5 @@
 using Kmem.Engine;
+using Kmem.Engine.Caches;
 using Kmem.Engine.Pages;
 using Kmem.Engine.Primitives;
 using Kmem.Engine.Sized;
@@ -23,11 +24,20 @@ internal static unsafe class Maintenance
     private const long PurgeDelayMilliseconds = 500;
 
     private static ulong s_last;
+    private static ulong s_lastGuard;
+
+    /// <summary>0: nothing is guarded.</summary>
+    public static long GuardIntervalMilliseconds;
 
     /// <summary>Called without a lock in hand.</summary>
     public static void Tick(SizedHeap* heap)
     {
         ulong now = (ulong)heap->Os.NowMilliseconds(heap->Os.Context);
+        if (GuardIntervalMilliseconds != 0)
+        {
+            OpenGateIfDue(heap, now);
+        }
+
         fixed (ulong* last = &s_last)
         {
             ulong before = Atomic.Load(last);
@@ -48,6 +58,20 @@ internal static unsafe class Maintenance
         }
 
         Libc.Errno = errno;
+    }
+
+    private static void OpenGateIfDue(SizedHeap* heap, ulong now)
+    {
+        fixed (ulong* last = &s_lastGuard)
+        {
+            ulong before = Atomic.Load(last);
+            if ((long)(now - before) >= GuardIntervalMilliseconds && Atomic.CompareExchange(last, before, now))
+            {
+                int errno = Libc.Errno;
+                GuardPool.Tick(&heap->Registry, MayTakeAway(heap));
+                Libc.Errno = errno;
+            }
+        }
     }
 
     /// <summary>Before giving up for want of memory.</summary>

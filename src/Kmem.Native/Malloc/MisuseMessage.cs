@@ -101,6 +101,12 @@ internal static unsafe class MisuseMessage
             return;
         }
 
+        if (GuardPool.Contains(&heap->Registry, (nuint)pointer))
+        {
+            DescribeGuarded(line, heap, (nuint)pointer);
+            return;
+        }
+
         if (page->CacheIndex != 0)
         {
             DescribeObject(line, heap, page, (nuint)pointer);
@@ -127,6 +133,32 @@ internal static unsafe class MisuseMessage
         }
 
         line->AddHex(start);
+    }
+
+    private static void DescribeGuarded(TextLine* line, SizedHeap* heap, nuint address)
+    {
+        GuardSlot* slot = GuardPool.SlotNear(&heap->Registry, address);
+        if (slot == null || slot->State == (uint)GuardState.Unused)
+        {
+            line->Add(": a page for guarded objects");
+            return;
+        }
+
+        if (address < slot->Object)
+        {
+            line->Add(": ");
+            line->Add(slot->Object - address);
+            line->Add(" bytes before ");
+        }
+        else
+        {
+            AddOffset(line, address - slot->Object);
+        }
+
+        line->Add("the guarded object of ");
+        line->Add(slot->Track.RequestedBytes);
+        line->Add(" bytes of ");
+        line->Add(CacheRegistry.At(&heap->Registry, slot->CacheIndex)->Name);
     }
 
     private static void DescribeObject(TextLine* line, SizedHeap* heap, Page* page, nuint address)

@@ -37,6 +37,27 @@ internal static unsafe class Options
         }
     }
 
+    /// <summary><c>KMEM_GUARD=100</c>: milliseconds between two guarded allocations; 0 where it is not set, −1 where it is no number.</summary>
+    public static long GuardIntervalMilliseconds()
+    {
+        fixed (byte* name = "KMEM_GUARD"u8)
+        {
+            byte* value = Libc.secure_getenv(name);
+            long number = 0;
+            for (; value != null && *value != 0; value++)
+            {
+                if (*value < '0' || *value > '9' || number > int.MaxValue / 10)
+                {
+                    return -1;
+                }
+
+                number = (number * 10) + *value - '0';
+            }
+
+            return number;
+        }
+    }
+
     /// <summary><c>KMEM_TRACE=FILE</c>: every allocation is recorded. Null where it is not set.</summary>
     public static byte* TracePath()
     {

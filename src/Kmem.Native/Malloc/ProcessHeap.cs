@@ -108,6 +108,13 @@ internal static unsafe class ProcessHeap
 
         SizedHeap* heap = SizedHeap.Create(&definition);
         Empty = heap == null ? null : MakeEmpty(heap);
+        Maintenance.GuardIntervalMilliseconds = Options.GuardIntervalMilliseconds();
+        if (Maintenance.GuardIntervalMilliseconds < 0)
+        {
+            MisuseMessage.Warn("KMEM_GUARD is the milliseconds between two guarded allocations: nothing is guarded");
+            Maintenance.GuardIntervalMilliseconds = 0;
+        }
+
         if (heap != null && Options.Debug() != null)
         {
             CheckSizeClasses(heap, Options.Debug());
@@ -120,7 +127,7 @@ internal static unsafe class ProcessHeap
     {
         if (CheckSpec.FindBad(spec) != 0)
         {
-            MisuseMessage.Warn("KMEM_DEBUG has a letter that is none of F, Z, P, U, T, A and -: nothing is checked");
+            MisuseMessage.Warn("KMEM_DEBUG has a letter that is none of F, Z, P, U, T, A, G and -: nothing is checked");
             return;
         }
 

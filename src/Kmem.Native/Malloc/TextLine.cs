@@ -73,6 +73,19 @@ internal unsafe struct TextLine
         _length = 0;
     }
 
+    /// <summary>Copies the line and a line feed to memory, as far as there is room; returns the bytes.</summary>
+    public int CopyTo(byte* memory, int room)
+    {
+        int count = _length < room ? _length : room - 1;
+        for (int index = 0; index < count; index++)
+        {
+            memory[index] = _bytes[index];
+        }
+
+        memory[count] = (byte)'\n';
+        return count + 1;
+    }
+
     /// <summary>What does not fit is cut off; there is always room for the line feed.</summary>
     private void Add(byte value)
     {

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using Kmem.Engine.Caches;
 using Kmem.Engine.Pages;
+using Kmem.Engine.Primitives;
 using Kmem.Engine.Sized;
 using Kmem.Engine.Slabs;
 
@@ -30,7 +31,8 @@ internal static unsafe class AddressDescription
             return owner == null ? $"{text}: not an address of any Kmem heap" : Of(owner, address);
         }
 
-        return page->CacheIndex != 0 ? OfObject(heap, text, page, (nuint)address) : OfPages(heap, text, page, (nuint)address);
+        return GuardPool.Contains(&heap.Core->Registry, (nuint)address) ? OfGuarded(heap, text, (nuint)address)
+            : page->CacheIndex != 0 ? OfObject(heap, text, page, (nuint)address) : OfPages(heap, text, page, (nuint)address);
     }
 
     /// <summary>Name of the cache that a slab page belongs to.</summary>
@@ -53,6 +55,17 @@ internal static unsafe class AddressDescription
     /// <summary>Whether somebody has an object, and where it is if not.</summary>
     public static string StateOf(Cache* cache, nuint start)
     {
+        if ((cache->Checks & CacheChecks.Guarded) != 0)
+        {
+            return (GuardState)Atomic.Load(&GuardPool.SlotOf(cache->Registry, start)->State) switch
+            {
+                GuardState.Freed => "freed; its page cannot be accessed",
+                GuardState.Leaving => "being freed",
+                GuardState.Live or GuardState.LookedAt => "in use",
+                _ => "in nobody's hands yet",
+            };
+        }
+
         if (SlabLists.IsInSlab(&cache->Slabs, (void*)start))
         {
             return "free in its slab";
@@ -99,6 +112,26 @@ internal static unsafe class AddressDescription
         return string.Create(
             CultureInfo.InvariantCulture,
             $"{text}: {where}object {index} of {layout->Objects} in the slab 0x{slab:x} of {whose}, {state}{ObjectUsers.Of(cache, start).Summary}");
+    }
+
+    private static string OfGuarded(KmemHeap heap, string text, nuint address)
+    {
+        GuardSlot* slot = GuardPool.SlotNear(&heap.Core->Registry, address);
+        if (slot == null || slot->State == (uint)GuardState.Unused)
+        {
+            return $"{text}: a page of the heap '{heap.Name}' for guarded objects, that nobody has";
+        }
+
+        Cache* cache = CacheRegistry.At(&heap.Core->Registry, slot->CacheIndex);
+        nuint start = slot->Object;
+        nuint end = start + slot->Track.RequestedBytes;
+        string where = address < start ? string.Create(CultureInfo.InvariantCulture, $"{start - address} bytes before ")
+            : address >= end ? string.Create(CultureInfo.InvariantCulture, $"{address - end} bytes past the end of ")
+            : address == start ? ""
+            : string.Create(CultureInfo.InvariantCulture, $"{address - start} bytes into ");
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"{text}: {where}the guarded object 0x{start:x} of {slot->Track.RequestedBytes} bytes of the cache '{NameOf(cache)}' of the heap '{heap.Name}', {StateOf(cache, start)}{ObjectUsers.Of(cache, start).Summary}");
     }
 
     private static string OfPages(KmemHeap heap, string text, Page* page, nuint address)

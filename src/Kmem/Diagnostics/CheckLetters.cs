@@ -10,12 +10,18 @@ internal static class CheckLetters
     /// <summary>The letters in the kernel's order; <c>-</c> for none.</summary>
     public static string Of(CacheChecks checks)
     {
+        if ((checks & CacheChecks.Guarded) != 0)
+        {
+            return "guarded";
+        }
+
         string text = "";
         for (int bit = 0; bit < Letters.Length; bit++)
         {
             text += ((int)checks & (1 << bit)) != 0 ? Letters[bit] : "";
         }
 
+        text += (checks & CacheChecks.Guard) != 0 ? "G" : "";
         return text.Length == 0 ? "-" : text;
     }
 }

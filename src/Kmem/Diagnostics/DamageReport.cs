@@ -79,7 +79,13 @@ internal static unsafe class DamageReport
     {
         KmemHeap? heap = HeapDirectory.Of(twin->Registry);
         CheckedLayout* layout = &twin->Checked;
-        nuint requested = layout->HasTrack ? CheckedObject.TrackOf(layout, damage->Object)->RequestedBytes : layout->CapacityBytes;
+        nuint requested = layout->CapacityBytes;
+        ObjectTrack* track = Cache.TrackOf(twin, damage->Object);
+        if (track != null)
+        {
+            requested = track->RequestedBytes;
+        }
+
         KmemMisuse misuse = MisuseOf(damage->Kind);
         ReportText text = new();
         KnownStack found = StackDepot.Now();
@@ -90,7 +96,7 @@ internal static unsafe class DamageReport
         text.Users(users);
         text.Bytes(twin, damage, kept, requested);
         text.Found(found);
-        text.Done(policy, isWhole: kept != null);
+        text.Done(policy, isWhole: kept != null, isGuarded: (twin->Checks & CacheChecks.Guarded) != 0);
         return new KmemReport
         {
             Misuse = misuse,
@@ -160,12 +166,12 @@ internal sealed unsafe class ObjectUsers
 
     public static ObjectUsers Of(Cache* twin, nuint address)
     {
-        if (!twin->IsTwin || (twin->Checked.Checks & (CacheChecks.Users | CacheChecks.Sampled)) == 0)
+        ObjectTrack* track = Cache.TrackOf(twin, address);
+        if (track == null || (twin->Checks & (CacheChecks.Users | CacheChecks.Sampled | CacheChecks.Guarded)) == 0)
         {
             return new ObjectUsers();
         }
 
-        ObjectTrack* track = CheckedObject.TrackOf(&twin->Checked, address);
         uint now = Engine.Face.CoarseMilliseconds();
         return new ObjectUsers
         {
@@ -222,10 +228,31 @@ internal sealed unsafe class ReportText
 
     public void Object(Cache* twin, nuint address, nuint requested)
     {
+        if ((twin->Checks & CacheChecks.Guarded) != 0)
+        {
+            Line(Format($"  object    on guarded pages, {requested} of {twin->CapacityBytes} bytes asked for, {AddressDescription.StateOf(twin, address)}"));
+            return;
+        }
+
         SlabLayout* layout = &twin->Slabs.Layout;
         nuint slab = SlabLists.StartOfSlab(&twin->Slabs, (void*)address);
         nuint index = (address - slab - layout->LeadBytes) / layout->StrideBytes;
         Line(Format($"  object    {index} of {layout->Objects} in the slab 0x{slab:x}, {requested} of {twin->CapacityBytes} bytes asked for, {AddressDescription.StateOf(twin, address)}"));
+    }
+
+    /// <summary>The first line of a guarded object.</summary>
+    public void Guarded(Cache* twin, GuardSlot* slot)
+    {
+        string heap = HeapDirectory.Of(twin->Registry)?.Name ?? "?";
+        Line(Format($": cache '{AddressDescription.NameOf(twin)}' of the heap '{heap}', object 0x{slot->Object:x} of {slot->Track.RequestedBytes} bytes, on guarded pages"));
+    }
+
+    /// <summary>Who it was, with the time of the day: what an age is counted from is not known yet.</summary>
+    public void UsersAt(string what, uint thread, uint milliseconds, KnownStack? stack)
+    {
+        DateTime time = DateTime.UtcNow.AddMilliseconds(-(double)(Engine.Face.CoarseMilliseconds() - milliseconds));
+        Line(Format($"  {what} by thread {thread}, at {time:HH:mm:ss.fff} UTC"));
+        Frames(stack?.Frames ?? []);
     }
 
     public void Users(ObjectUsers users)
@@ -249,6 +276,11 @@ internal sealed unsafe class ReportText
         nuint from = damage->Object - layout->LeftZoneBytes;
         nuint track = damage->Object + layout->TrackOffset;
         nuint to = damage->Kind == DamageKind.Track ? track + layout->TrackBytes : track;
+        if ((twin->Checks & CacheChecks.Guarded) != 0)
+        {
+            GuardPool.PageOf(twin->Registry, damage->Object, out from, out to);
+        }
+
         nuint first = damage->Address - (damage->Address % BytesOfRow);
         nuint start = first - from > BytesAround && first > from ? first - BytesAround : from - (from % BytesOfRow);
         nuint end = first + BytesOfRow + BytesAround < to ? first + BytesOfRow + BytesAround : to;
@@ -265,7 +297,7 @@ internal sealed unsafe class ReportText
                 _text.Append(isIn ? value.ToString("x2", CultureInfo.InvariantCulture) : "  ");
             }
 
-            _text.Append(row < damage->Object ? "  left zone" : row < damage->Object + requested ? "  object" : row < track ? "  right zone" : "  track").Append('\n');
+            _text.Append(row < damage->Object ? "  left zone" : row < damage->Object + requested ? "  object" : damage->Kind != DamageKind.Track || row < track ? "  right zone" : "  track").Append('\n');
         }
     }
 
@@ -275,10 +307,12 @@ internal sealed unsafe class ReportText
         Frames(stack.Frames);
     }
 
-    public void Done(DamagePolicy policy, bool isWhole) => Line("  done      " + policy switch
+    public void Done(DamagePolicy policy, bool isWhole, bool isGuarded) => Line("  done      " + policy switch
     {
         DamagePolicy.Throw when isWhole => "the object was made whole and stays in use; the call throws",
         DamagePolicy.SetSlabAside when isWhole => "the object was made whole and stays in use",
+        DamagePolicy.SetSlabAside or DamagePolicy.Repair when isGuarded && !isWhole => "what was asked for: the object has its pages for itself",
+        DamagePolicy.Throw when isGuarded => "what was asked for; then the call throws",
         DamagePolicy.SetSlabAside => "the slab is set aside: none of its objects is handed out any more",
         DamagePolicy.Repair => "the object was made whole and stays in use",
         DamagePolicy.FailFast => "the process ends",

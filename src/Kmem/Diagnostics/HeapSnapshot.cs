@@ -2,6 +2,7 @@ using System.Collections.Generic;
 using Kmem.Engine.Caches;
 using Kmem.Engine.Primitives;
 using Kmem.Engine.Sized;
+using Kmem.Engine.Slabs;
 
 namespace Kmem.Diagnostics;
 
@@ -52,6 +53,7 @@ internal static unsafe class HeapSnapshot
             LargeAllocations = figures.LargeCount,
             LargeRequestedBytes = figures.LargeRequested,
             PagesInUse = figures.UserPages,
+            GuardPages = figures.GuardPages,
             FrontEnd = heap.FrontEnd,
             Pages = PageStatisticsReader.Convert(&figures.Zone),
             Caches = ordinary,
@@ -108,7 +110,7 @@ internal static unsafe class HeapSnapshot
         SlabsDestroyed = figures->SlabsDestroyed,
         IsSizeClass = (cache->Flags & CacheFlags.SizeClass) != 0,
         IsInternal = (cache->Flags & CacheFlags.Internal) != 0,
-        Checks = (KmemChecks)cache->Checks,
+        Checks = (KmemChecks)(cache->Checks & ~(CacheChecks.Sampled | CacheChecks.Guarded)),
         DamagedObjects = figures->Damaged,
     };
 }

@@ -41,7 +41,7 @@ internal sealed unsafe class LeakTally
     public nuint First { get; private set; }
 
     /// <summary>Whether the objects of a cache say who allocated them.</summary>
-    public static bool HasUsers(Cache* cache) => cache->IsTwin && (cache->Checked.Checks & CacheChecks.Users) != 0;
+    public static bool HasUsers(Cache* cache) => cache->IsTwin && ((cache->Checked.Checks & CacheChecks.Users) != 0 || (cache->Checks & CacheChecks.Guarded) != 0);
 
     public void Add(Cache* twin)
     {
@@ -136,7 +136,7 @@ internal sealed unsafe class LeakTally
     /// <summary>Runs under the lock of the slabs. The object may be freed and even handed out again meanwhile: then it is counted as one or the other.</summary>
     private void Note(nuint address)
     {
-        ObjectTrack* track = CheckedObject.TrackOf(&_twin->Checked, address);
+        ObjectTrack* track = Cache.TrackOf(_twin, address);
         if (Scope != 0 && Atomic.Load(&track->NextOrScope) != Scope)
         {
             return;

@@ -50,7 +50,7 @@ internal static unsafe class MisuseReport
             HeapName = heap.Name,
             CacheName = cache == null ? "" : AddressDescription.NameOf(cache),
             Address = pointer,
-            RequestedBytes = cache == null || !cache->Checked.HasTrack ? 0 : CheckedObject.TrackOf(&cache->Checked, start)->RequestedBytes,
+            RequestedBytes = cache == null || Cache.TrackOf(cache, start) == null ? 0 : Cache.TrackOf(cache, start)->RequestedBytes,
             AllocatedBy = users.AllocatedBy,
             FreedBy = users.FreedBy,
             FoundBy = found.Frames,
@@ -69,6 +69,12 @@ internal static unsafe class MisuseReport
         if (cache == null || !cache->IsTwin)
         {
             return null;
+        }
+
+        if ((cache->Checks & CacheChecks.Guarded) != 0)
+        {
+            start = GuardPool.SlotOf(&heap.Core->Registry, address)->Object;
+            return cache;
         }
 
         SlabLayout* layout = &cache->Slabs.Layout;

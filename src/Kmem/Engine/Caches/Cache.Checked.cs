@@ -48,6 +48,11 @@ internal unsafe partial struct Cache
             return null;
         }
 
+        if (((twin->Checks & CacheChecks.Guard) != 0 || GuardPool.IsOpen(cache->Registry)) && TryAllocateGuarded(cache, twin, requestedBytes, out void* guarded))
+        {
+            return guarded;
+        }
+
         CheckedLayout* layout = &twin->Checked;
         for (int tries = 0; tries < DamagedTriesMax; tries++)
         {
@@ -146,6 +151,11 @@ internal unsafe partial struct Cache
     /// <summary>The caller has checked that the address starts an object of this twin. False: it is free already.</summary>
     public static bool FreeChecked(Cache* twin, void* pointer)
     {
+        if ((twin->Checks & CacheChecks.Guarded) != 0)
+        {
+            return GuardPool.Free(twin, pointer);
+        }
+
         nuint address = (nuint)pointer;
         CheckedLayout* layout = &twin->Checked;
         Damage damage = default;
@@ -213,40 +223,6 @@ internal unsafe partial struct Cache
         LetWait(twin, address);
         return true;
     }
-
-    /// <summary>
-    /// A live object has another number of bytes in use from now on: what is beyond them is red. False: somebody wrote there, which the free finds that ends a move.
-    /// </summary>
-    public static bool TryResize(Cache* cache, void* pointer, nuint requestedBytes)
-    {
-        if (cache->IsTwin)
-        {
-            CheckedLayout* layout = &cache->Checked;
-            Damage damage = default;
-            if (!CheckedObject.IsLiveObjectWhole(layout, (nuint)pointer, &damage))
-            {
-                return false;
-            }
-
-            bool isLive = layout->HasTrack && CheckedObject.TryChangeState(layout, (nuint)pointer, TrackState.Live, TrackState.Leaving);
-            CheckedObject.MakeLive(layout, (nuint)pointer, requestedBytes < layout->CapacityBytes ? requestedBytes : layout->CapacityBytes);
-            if (isLive)
-            {
-                CheckedObject.SetState(layout, (nuint)pointer, TrackState.Live);
-            }
-
-            if ((layout->Checks & CacheChecks.Sampled) != 0)
-            {
-                Face.NoteSampleResized(cache->Registry, CheckedObject.TrackOf(layout, (nuint)pointer)->NextOrScope, layout->CapacityBytes, requestedBytes);
-            }
-        }
-
-        return true;
-    }
-
-    /// <summary>Whether somebody has an object of this twin, as far as can be told: a damaged track tells nothing.</summary>
-    public static bool IsLive(Cache* twin, nuint address) => !SlabLists.IsInSlab(&twin->Slabs, (void*)address)
-        && (!twin->Checked.HasTrack || CheckedObject.StateOf(&twin->Checked, address) is not (TrackState.Free or TrackState.Leaving or TrackState.SetAside));
 
     private static void ReturnCheckedBulk(Cache* twin, nuint* objects, int count)
     {

@@ -17,6 +17,11 @@ internal unsafe partial struct Cache
     /// </summary>
     public static int FindDamage(Cache* twin, Damage* found, DamagedBytes* kept, int room)
     {
+        if ((twin->Checks & CacheChecks.Guarded) != 0)
+        {
+            return GuardPool.FindDamage(twin, found, kept, room);
+        }
+
         DamageWalk walk = new() { Twin = twin, Found = found, Kept = kept, Room = room };
         RankedLock.Enter(&twin->Depot.Lock, LockRank.Depot);
         nuint address = twin->QueueHead;
@@ -37,6 +42,12 @@ internal unsafe partial struct Cache
     /// <summary>Calls <paramref name="visit"/>(context, object) for each object that somebody has. The visitor must not call back.</summary>
     public static void VisitLive(Cache* cache, delegate*<void*, nuint, void> visit, void* context)
     {
+        if ((cache->Checks & CacheChecks.Guarded) != 0)
+        {
+            GuardPool.VisitLive(cache, visit, context);
+            return;
+        }
+
         LiveWalk walk = new() { Cache = cache, Visit = visit, Context = context };
         SlabLists.VisitObjects(&cache->Slabs, &PassLive, &walk);
     }

@@ -118,5 +118,6 @@ internal unsafe partial struct Cache
     }
 
     /// <summary>What is set aside never comes back: a cache may end all the same.</summary>
-    public static bool IsEmptyButForDamage(Cache* twin) => (twin->Slabs.Slabs * twin->Slabs.Layout.Objects) - twin->Slabs.FreeObjects <= Atomic.Load(&twin->DamagedObjects);
+    public static bool IsEmptyButForDamage(Cache* twin) => Atomic.Load(&twin->LiveGuarded) == 0
+        && (twin->Slabs.Slabs * twin->Slabs.Layout.Objects) - twin->Slabs.FreeObjects <= Atomic.Load(&twin->DamagedObjects);
 }

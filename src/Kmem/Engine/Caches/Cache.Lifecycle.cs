@@ -140,14 +140,19 @@ internal unsafe partial struct Cache
             return;
         }
 
+        DrainLoaded(cache);
+        ReapDepot(cache, long.MaxValue, long.MaxValue);
+        Sampling.Forget(cache);
+    }
+
+    /// <summary>Empties the magazines of threads and CPUs: the next allocation of each comes to a slow rung.</summary>
+    public static void DrainLoaded(Cache* cache)
+    {
         ThreadFronts.DrainCache(cache, 0);
         for (int cpu = 0; cpu < cache->Registry->CpuCount; cpu++)
         {
             DrainCpu(cache, cpu);
         }
-
-        ReapDepot(cache, long.MaxValue, long.MaxValue);
-        Sampling.Forget(cache);
     }
 
     /// <summary>Empties up to so many full magazines of the depot into the slabs and frees as many empty ones.</summary>
@@ -197,6 +202,7 @@ internal unsafe partial struct Cache
             {
                 Cache* each = CacheRegistry.At(registry, twin);
                 twin = each->NextTwin;
+                GuardPool.Forget(each);
                 SlabLists.ReturnAllOut(&each->Slabs);
                 SlabLists.Destroy(&each->Slabs, 0);
                 CacheRegistry.Remove(registry, each);

@@ -3,9 +3,38 @@ using Kmem.Engine.Slabs;
 
 namespace Kmem.Engine.Caches;
 
-/// <summary>The rungs below the loaded magazine, allocation's first, then their mirrors. See the theory in <c>Cache.cs</c>.</summary>
+/// <summary>The rungs one by one: those that the face inlines, then those below the loaded magazine, allocation's first, then their mirrors. See the theory in <c>Cache.cs</c>.</summary>
 internal unsafe partial struct Cache
 {
+    // ------------------------------------------------------------------ rungs 0 and 1
+
+    private static void* PopFromFront(Cache* cache)
+    {
+        ThreadFront* front = Face.CurrentFront();
+        return front != null && ThreadFront.TryPop(front, ThreadFront.EntryOf(front, cache), out void* round) ? round : null;
+    }
+
+    private static bool PushToFront(Cache* cache, void* round)
+    {
+        ThreadFront* front = Face.CurrentFront();
+        return front != null && ThreadFront.TryPush(front, ThreadFront.EntryOf(front, cache), round);
+    }
+
+    private static void* Pop(Cache* cache) => cache->Registry->Restartable
+        ? RestartableSequence.Pop(cache->Slot)
+        : TryLockFrontEnd.Pop(WordOf(cache, CacheRegistry.CpuHint(cache->Registry)));
+
+    private static bool Push(Cache* cache, void* round) => cache->Registry->Restartable
+        ? RestartableSequence.Push(cache->Slot, round)
+        : TryLockFrontEnd.Push(WordOf(cache, CacheRegistry.CpuHint(cache->Registry)), round);
+
+    public static ulong* WordOf(Cache* cache, int cpu) => (ulong*)(cache->Slot + ((nuint)cpu << RestartableSequence.CpuAreaShift));
+
+    public static CpuSlot* CpuSlotOf(Cache* cache, int cpu) =>
+        (CpuSlot*)(cache->Registry->Areas + ((nuint)cpu << RestartableSequence.CpuAreaShift) + CacheRegistry.CpuSlotsOffset) + cache->Index;
+
+    // ------------------------------------------------------------------ allocate
+
     /// <summary>Rungs 0 and 1 of a heap with fronts: the thread's own rounds, else the CPU's loaded magazine.</summary>
     private static void* AllocateFromFrontSlow(Cache* cache)
     {

@@ -145,6 +145,14 @@ internal unsafe partial struct Cache
     /// <summary>Watched places below the top of the magazines.</summary>
     public ColdPlaces Cold;
 
+    // ------------------------------------------------------------------ guarded objects: theory in GuardPool.cs
+
+    /// <summary>The guarded twin; 0 where there is none yet, negative where there cannot be one.</summary>
+    public int GuardedBy;
+
+    /// <summary>Of a guarded twin: its live objects. Atomic.</summary>
+    public long LiveGuarded;
+
     /// <summary>What fails where the letter A is on.</summary>
     public FaultPlan Plan;
 
@@ -172,6 +180,11 @@ internal unsafe partial struct Cache
         if (cache->CheckedBy != 0)
         {
             return AllocateChecked(cache, requestedBytes);
+        }
+
+        if (GuardPool.IsOpen(cache->Registry) && GuardPool.TryPassGate(cache, requestedBytes, out void* guarded))
+        {
+            return guarded;
         }
 
         if (Sampling.TryTakePlace(cache) && Sampling.TryAllocate(cache, requestedBytes, out void* sampled))
@@ -264,31 +277,4 @@ internal unsafe partial struct Cache
 
         return freed || FreeDirect(cache, cpu, round);
     }
-
-    // ------------------------------------------------------------------ rungs 0 and 1
-
-    private static void* PopFromFront(Cache* cache)
-    {
-        ThreadFront* front = Face.CurrentFront();
-        return front != null && ThreadFront.TryPop(front, ThreadFront.EntryOf(front, cache), out void* round) ? round : null;
-    }
-
-    private static bool PushToFront(Cache* cache, void* round)
-    {
-        ThreadFront* front = Face.CurrentFront();
-        return front != null && ThreadFront.TryPush(front, ThreadFront.EntryOf(front, cache), round);
-    }
-
-    private static void* Pop(Cache* cache) => cache->Registry->Restartable
-        ? RestartableSequence.Pop(cache->Slot)
-        : TryLockFrontEnd.Pop(WordOf(cache, CacheRegistry.CpuHint(cache->Registry)));
-
-    private static bool Push(Cache* cache, void* round) => cache->Registry->Restartable
-        ? RestartableSequence.Push(cache->Slot, round)
-        : TryLockFrontEnd.Push(WordOf(cache, CacheRegistry.CpuHint(cache->Registry)), round);
-
-    public static ulong* WordOf(Cache* cache, int cpu) => (ulong*)(cache->Slot + ((nuint)cpu << RestartableSequence.CpuAreaShift));
-
-    public static CpuSlot* CpuSlotOf(Cache* cache, int cpu) =>
-        (CpuSlot*)(cache->Registry->Areas + ((nuint)cpu << RestartableSequence.CpuAreaShift) + CacheRegistry.CpuSlotsOffset) + cache->Index;
 }

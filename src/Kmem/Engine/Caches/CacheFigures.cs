@@ -55,6 +55,7 @@ internal unsafe struct CacheFigures
         RankedLock.Exit(&cache->Slabs.Lock, LockRank.Slabs);
 
         figures->Layout = slabs.Layout;
+        figures->Total = slabs.Slabs * slabs.Layout.Objects;
         figures->Slabs = slabs.Slabs;
         figures->FullSlabs = slabs.FullSlabs;
         figures->PartialSlabs = slabs.PartialSlabs;
@@ -63,7 +64,11 @@ internal unsafe struct CacheFigures
         figures->SlabsDestroyed = slabs.SlabsDestroyed;
         figures->BitTablePages = slabs.BitTablePages;
         figures->Free = slabs.FreeObjects;
-        figures->Total = slabs.Slabs * slabs.Layout.Objects;
+        if ((cache->Checks & CacheChecks.Guarded) != 0)
+        {
+            CountGuarded(cache, figures);
+        }
+
         figures->Damaged = Atomic.Load(&cache->DamagedObjects);
         long live = figures->Total - figures->Free - figures->InMagazines - figures->InDepot - figures->Damaged;
         figures->Live = live < 0 ? 0 : live;
@@ -92,6 +97,16 @@ internal unsafe struct CacheFigures
         figures->FreeToPrevious += twin->FreeToPrevious;
         figures->FreeToDepot += twin->FreeToDepot;
         figures->FreeToSlab += twin->FreeToSlab;
+    }
+
+    /// <summary>Each guarded object is a slab of its own.</summary>
+    private static void CountGuarded(Cache* twin, CacheFigures* figures)
+    {
+        figures->Layout.Order = 0;
+        figures->Layout.Objects = 1;
+        figures->Total = figures->Slabs = figures->FullSlabs = Atomic.Load(&twin->LiveGuarded);
+        figures->SlabsCreated = Atomic.Load(&twin->DirectAllocs);
+        figures->SlabsDestroyed = figures->SlabsCreated - figures->Slabs;
     }
 
     private static void ReadVisits(Cache* cache, CacheFigures* figures)

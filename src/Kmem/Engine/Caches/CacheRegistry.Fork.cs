@@ -9,6 +9,7 @@ internal unsafe partial struct CacheRegistry
     {
         RankedLock.Enter(&registry->ReaperLock, LockRank.Reaper);
         RankedLock.Enter(&registry->Lock, LockRank.Registry);
+        GuardPool.EnterLock(registry);
         for (int index = 0; index < ThreadFronts.Count(registry); index++)
         {
             RankedLock.EnterSibling(&ThreadFronts.At(registry, index)->Lock, LockRank.ThreadFront);
@@ -52,6 +53,7 @@ internal unsafe partial struct CacheRegistry
             RankedLock.Exit(&ThreadFronts.At(registry, index)->Lock, LockRank.ThreadFront);
         }
 
+        GuardPool.ExitLock(registry);
         RankedLock.Exit(&registry->Lock, LockRank.Registry);
         RankedLock.Exit(&registry->ReaperLock, LockRank.Reaper);
     }

@@ -75,6 +75,9 @@ internal unsafe partial struct CacheRegistry
     /// <summary>Goes up when the interval changes: places that were watched before are not any more.</summary>
     public uint SampleEpoch;
 
+    /// <summary>Pages of guarded objects.</summary>
+    public GuardPool Guards;
+
     /// <summary>Fault sweeps that are running: allocations ask the face whether they fail. Atomic.</summary>
     public long Sweeps;
 
@@ -112,6 +115,7 @@ internal unsafe partial struct CacheRegistry
     public static void Destroy(CacheRegistry* registry)
     {
         OsTable* os = registry->Os;
+        GuardPool.Destroy(registry);
         if (registry->Table != null)
         {
             os->Release(os->Context, registry->Table, TableBytes);
@@ -211,9 +215,10 @@ internal unsafe partial struct CacheRegistry
     public static nuint CommittedBytes(CacheRegistry* registry) =>
         ((nuint)registry->Committed * (CacheBytes + ((nuint)registry->CpuCount * CpuSlot.SizeBytes)))
         + ((nuint)registry->CpuCount * Address.AlignUp((nuint)registry->Committed * 8, Address.PageSizeBytes))
+        + registry->Guards.TableBytes
         + ThreadFronts.CommittedBytes(registry);
 
-    public static nuint ReservedBytes(CacheRegistry* registry) => TableBytes + AreaBytes(registry->CpuCount) + ThreadFronts.ReservedBytes(registry);
+    public static nuint ReservedBytes(CacheRegistry* registry) => TableBytes + AreaBytes(registry->CpuCount) + registry->Guards.TableReservedBytes + ThreadFronts.ReservedBytes(registry);
 
     private static nuint TableBytes => CachesMax * CacheBytes;
 

@@ -101,6 +101,7 @@ internal static unsafe class CheckSpec
         'u' => CacheChecks.Users,
         't' => CacheChecks.Trace,
         'a' => CacheChecks.Faults,
+        'g' => CacheChecks.Guard,
         _ => CacheChecks.None,
     };
 

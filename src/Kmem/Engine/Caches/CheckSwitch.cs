@@ -41,8 +41,8 @@ internal static unsafe class CheckSwitch
         return isSet;
     }
 
-    /// <summary>Index of a twin for sampled objects; 0 when memory is out or the reaper is at work, and −1 where the cache cannot have one.</summary>
-    public static int TryMakeSampledTwin(Cache* cache)
+    /// <summary>Index of a twin beside those that are switched; 0 when memory is out or the reaper is at work, and −1 where the cache cannot have one.</summary>
+    public static int TryMakeTwin(Cache* cache, CacheChecks checks)
     {
         if (!MayHaveChecks(cache))
         {
@@ -55,9 +55,10 @@ internal static unsafe class CheckSwitch
             return 0;
         }
 
-        Cache* twin = FindOrCreate(cache, CacheChecks.Sampled);
+        Cache* twin = FindOrCreate(cache, checks);
         RankedLock.Exit(&cache->Registry->ReaperLock, LockRank.Reaper);
-        return twin == null ? 0 : twin->Checked.HasTrack ? twin->Index : -1;
+        bool isAsWanted = twin != null && (!IsSampled(checks) || twin->Checked.HasTrack);
+        return twin == null ? 0 : isAsWanted ? twin->Index : -1;
     }
 
     private static Cache* FindOrCreate(Cache* cache, CacheChecks checks)

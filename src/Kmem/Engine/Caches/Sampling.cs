@@ -251,7 +251,7 @@ internal static unsafe class Sampling
     {
         if (Atomic.Load(&cache->SampledBy) == 0)
         {
-            Atomic.Store(&cache->SampledBy, CheckSwitch.TryMakeSampledTwin(cache));
+            Atomic.Store(&cache->SampledBy, CheckSwitch.TryMakeTwin(cache, CacheChecks.Sampled));
         }
 
         int twin = Atomic.Load(&cache->SampledBy);

@@ -12,7 +12,7 @@ internal static unsafe class HeadLookup
     public static uint PagesOf(Page* page) => page->Kind switch
     {
         PageKind.None or PageKind.SlabTail => 1,
-        PageKind.Run => (uint)page->Payload.Pages,
+        PageKind.Run or PageKind.Guards => (uint)page->Payload.Pages,
         _ => 1u << page->Order,
     };
 

@@ -29,6 +29,9 @@ internal enum PageKind : byte
 
     /// <summary>Head of a block that a purge has in hand: free, on no list.</summary>
     Purging = 7,
+
+    /// <summary>Head of a run whose pages are those of guarded objects.</summary>
+    Guards = 8,
 }
 
 /// <summary>

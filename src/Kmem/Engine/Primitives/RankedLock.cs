@@ -29,11 +29,14 @@ internal enum LockRank
     /// <summary>Changing the magazines of one thread: <c>ThreadFront</c>. Tried by the owner, waited for by a drain.</summary>
     ThreadFront = 7,
 
+    /// <summary>Which slots of guarded objects are free: <c>GuardPool</c>. Nothing is taken under it.</summary>
+    Guards = 8,
+
     /// <summary>The table of caches, the array of fronts and their windows: <c>CacheRegistry</c>.</summary>
-    Registry = 8,
+    Registry = 9,
 
     /// <summary>One maintenance pass at a time: <c>Reaper</c>.</summary>
-    Reaper = 9,
+    Reaper = 10,
 }
 
 /// <summary>

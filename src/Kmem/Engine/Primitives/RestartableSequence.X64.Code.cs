@@ -36,28 +36,21 @@ internal static unsafe partial class RestartableSequence
         return (nint)entry;
     }
 
-    /// <summary>Where the next byte goes.</summary>
     private struct Code
     {
-        public byte* Next;
+        private MachineCode _code;
+
         public RestartableArea Area;
 
-        /// <summary>Appends the <paramref name="count"/> low bytes of <paramref name="bytes"/>, lowest first.</summary>
-        public void Put(uint bytes, int count)
+        public byte* Next
         {
-            for (int index = 0; index < count; index++)
-            {
-                *Next++ = (byte)(bytes >> (index * 8));
-            }
+            readonly get => _code.Next;
+            set => _code.Next = value;
         }
 
-        public void Align(nuint alignment)
-        {
-            while (!Address.IsAligned(Next, alignment))
-            {
-                *Next++ = 0xCC;
-            }
-        }
+        public void Put(uint bytes, int count) => _code.Put(bytes, count);
+
+        public void Align(nuint alignment) => _code.Align(alignment);
     }
 
     private struct Sequence

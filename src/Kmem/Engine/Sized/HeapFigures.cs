@@ -29,6 +29,9 @@ internal unsafe struct HeapFigures
     public ulong LargeRequested;
     public long LargeCount;
     public long UserPages;
+
+    /// <summary>Pages of the pool of guarded objects that have no live one.</summary>
+    public long GuardPages;
     public ZoneStatistics Zone;
 
     /// <summary>Adds one cache. Every cache is added once, and then <see cref="Finish"/> is called.</summary>
@@ -69,11 +72,12 @@ internal unsafe struct HeapFigures
         sum->LargeCount = Atomic.Load(&heap->LargeCount);
         sum->LargeRequested = (ulong)Atomic.Load(&heap->LargeRequestedBytes);
         sum->UserPages = Atomic.Load(&heap->UserPages);
+        sum->GuardPages = (long)(heap->Registry.Guards.PoolBytes >> Address.PageShift) - Atomic.Load(&heap->Registry.Guards.Live);
         sum->Requested += sum->LargeRequested + Bytes(sum->UserPages);
         sum->Rounding += Bytes(Atomic.Load(&heap->LargePages)) - sum->LargeRequested;
         sum->FreePage = Bytes(sum->Zone.FreePages + sum->Zone.ListedPages - sum->Zone.PurgedPages);
         ulong beside = sum->Zone.MemoryMapBytes + sum->Zone.MetadataBytes + CacheRegistry.CommittedBytes(&heap->Registry) + SizedHeap.ControlBytes;
-        sum->Metadata += beside;
+        sum->Metadata += beside + Bytes(sum->GuardPages);
         sum->Committed = Bytes(sum->Zone.TotalPages - sum->Zone.PurgedPages) + beside;
         sum->Reserved = sum->Zone.ReservedBytes + sum->Zone.MetadataReservedBytes + CacheRegistry.ReservedBytes(&heap->Registry) + SizedHeap.ControlBytes;
     }

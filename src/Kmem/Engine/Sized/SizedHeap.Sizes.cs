@@ -37,6 +37,11 @@ internal unsafe partial struct SizedHeap
 
         Page* page = Zone.PageOf(&heap->Zone, address);
         Cache* cache = page->CacheIndex == 0 ? null : CacheRegistry.At(&heap->Registry, page->CacheIndex);
+        if (cache != null && (cache->Checks & CacheChecks.Guarded) != 0)
+        {
+            return GuardPool.SlotOf(&heap->Registry, (nuint)address)->Track.RequestedBytes;
+        }
+
         nuint requested = cache != null && cache->Checked.LeftZoneBytes != 0 ? CheckedObject.TrackOf(&cache->Checked, (nuint)address)->RequestedBytes : capacity;
         return requested < capacity ? requested : capacity;
     }
@@ -61,7 +66,7 @@ internal unsafe partial struct SizedHeap
         {
             Cache* cache = CacheRegistry.At(&heap->Registry, page->CacheIndex);
             misuse = CheckObject(page, address, cache);
-            if (misuse == Misuse.None && cache->IsTwin && !Cache.IsLive(cache, (nuint)address))
+            if (misuse == Misuse.None && cache->IsTwin && Cache.IsFreed(cache, (nuint)address))
             {
                 misuse = Misuse.AlreadyFree;
             }

@@ -24,7 +24,7 @@ namespace Kmem.Engine.Slabs;
 
 /// <summary>What is checked in a cache: the letters of the kernel's <c>slab_debug</c>.</summary>
 [System.Flags]
-internal enum CacheChecks : byte
+internal enum CacheChecks : ushort
 {
     None = 0,
 
@@ -48,6 +48,12 @@ internal enum CacheChecks : byte
 
     /// <summary>No letter: of the objects that a profile knows. See <c>Sampling.cs</c>.</summary>
     Sampled = 64,
+
+    /// <summary>No letter: of objects on guarded pages. See <c>GuardPool.cs</c>.</summary>
+    Guarded = 128,
+
+    /// <summary>G: each allocation is on guarded pages, as long as there are some.</summary>
+    Guard = 256,
 }
 
 /// <summary>
@@ -158,7 +164,7 @@ internal struct CheckedLayout
     }
 
     /// <summary>What all objects of an unchecked slab are aligned to, whether it was asked for or not: callers count on it.</summary>
-    private static uint NaturalAlignment(SlabLayout plain)
+    public static uint NaturalAlignment(SlabLayout plain)
     {
         uint natural = plain.StrideBytes & (~plain.StrideBytes + 1);
         natural = natural < (uint)Address.PageSizeBytes ? natural : (uint)Address.PageSizeBytes;

@@ -200,7 +200,7 @@ internal static unsafe class CheckedObject
     }
 
     /// <summary>Whether all bytes have one value; else where the first and the last do not.</summary>
-    private static bool Is(nuint start, nuint bytes, byte value, DamageKind kind, nuint address, Damage* damage)
+    public static bool Is(nuint start, nuint bytes, byte value, DamageKind kind, nuint address, Damage* damage)
     {
         nuint at = Memory.FindOther((byte*)start, bytes, value);
         if (at == bytes)
@@ -217,11 +217,13 @@ internal static unsafe class CheckedObject
         return Tell(damage, kind, address, start + at, last + 1 - at, *((byte*)start + at), value);
     }
 
-    /// <summary>Keeps what belongs to the damaged object, from two rows of 16 before the first bad byte on.</summary>
-    public static void Keep(CheckedLayout* layout, Damage* damage, DamagedBytes* kept)
+    /// <summary>Keeps what belongs to the damaged object.</summary>
+    public static void Keep(CheckedLayout* layout, Damage* damage, DamagedBytes* kept) =>
+        Keep(damage, damage->Object - layout->LeftZoneBytes, damage->Object + layout->TrackOffset + layout->TrackBytes, kept);
+
+    /// <summary>From two rows of 16 before the first bad byte on, within the bounds.</summary>
+    public static void Keep(Damage* damage, nuint from, nuint to, DamagedBytes* kept)
     {
-        nuint from = damage->Object - layout->LeftZoneBytes;
-        nuint to = damage->Object + layout->TrackOffset + layout->TrackBytes;
         nuint start = damage->Address - (damage->Address % 16) - 32;
         kept->Start = start > from ? start : from;
         kept->Count = to - kept->Start < DamagedBytes.BytesMax ? to - kept->Start : DamagedBytes.BytesMax;
