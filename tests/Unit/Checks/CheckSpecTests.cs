@@ -17,6 +17,7 @@ public sealed unsafe class CheckSpecTests
     [InlineData("U", CacheChecks.Users)]
     [InlineData("T", CacheChecks.Trace)]
     [InlineData("A", CacheChecks.Faults)]
+    [InlineData("G", CacheChecks.Guard)]
     [InlineData("zp", CacheChecks.RedZones | CacheChecks.Poison)]
     [InlineData("FZPU", CheckSpec.All)]
     [InlineData("UPZF", CheckSpec.All)]
