@@ -66,7 +66,7 @@ internal unsafe partial struct SizedHeap
         {
             Cache* cache = CacheRegistry.At(&heap->Registry, page->CacheIndex);
             misuse = CheckObject(page, address, cache);
-            if (misuse == Misuse.None && cache->IsTwin && Cache.IsFreed(cache, (nuint)address))
+            if (misuse == Misuse.None && cache->IsTwin && !Cache.IsLive(cache, (nuint)address))
             {
                 misuse = Misuse.AlreadyFree;
             }
