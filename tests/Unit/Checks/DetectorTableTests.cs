@@ -52,7 +52,7 @@ public sealed class DetectorTableTests
             # What finds which mistake
 
             Each row is a mistake, made by a small program in tests/Detectors on the shared heap; each column is what `KMEM_DEBUG` says. A test makes every mistake under every setting
-            and writes down what found it: nothing here is written by hand. A report names who allocated and who freed the object with the letter U only. F looks at what only the
+            and writes down what found it: no cell is written by hand. A report names who allocated and who freed the object with the letter U only. F looks at what only the
             allocator itself writes, its descriptors and bits: none of these mistakes reaches them. What F finds here any letter finds, since checked objects pass no magazines.
             Where a cell names several, each finds it by itself.
 

@@ -88,8 +88,19 @@ internal static unsafe class CheckedObject
     /// <summary>None of the states: the track was written over.</summary>
     public static TrackState StateOf(CheckedLayout* layout, nuint address)
     {
-        uint state = Atomic.Load(&TrackOf(layout, address)->State) ^ (uint)(address >> 3);
-        return (TrackState)(state == (uint)TrackState.Leaving ? state : state ^ MixOfTrack(layout, address));
+        uint* word = &TrackOf(layout, address)->State;
+        while (true)
+        {
+            uint stored = Atomic.Load(word);
+            uint state = stored ^ (uint)(address >> 3);
+            uint mix = state == (uint)TrackState.Leaving ? 0 : MixOfTrack(layout, address);
+            if (Atomic.Load(word) == stored)
+            {
+                return (TrackState)(state ^ mix);
+            }
+
+            // Somebody has just allocated or freed it.
+        }
     }
 
     public static bool IsState(TrackState state) => state is TrackState.Free or TrackState.Live or TrackState.Leaving or TrackState.SetAside;
