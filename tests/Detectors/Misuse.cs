@@ -11,6 +11,9 @@ public sealed record Misuse(string Name, string Title, Action Commit, Action All
 {
     /// <summary>Where the mistake is found when it is found at once, for the table.</summary>
     public string AtOnce { get; init; } = "at the free";
+
+    /// <summary>Whether it reads or writes where it must not, so that on guarded pages it may fault.</summary>
+    public bool Touches { get; init; }
 }
 
 /// <summary>What may come across a mistake that was not found at once.</summary>

@@ -21,10 +21,12 @@ public static unsafe class Misuses
 
     public static readonly IReadOnlyList<Misuse> All =
     [
-        new("overrun", "overrun by one byte: 18 asked for, of a class of 32", Overrun, AnotherBuffer),
-        new("overrun-of-all", "overrun by one byte: 32 asked for, of a class of 32", OverrunOfAll, AnotherFullOne),
-        new("underrun", "underrun by one byte", Underrun, AnotherBuffer),
-        new("write-after-free", "write after the free", WriteAfterFree, AnotherBuffer),
+        new("overrun", "overrun by one byte: 18 asked for, of a class of 32", Overrun, AnotherBuffer) { Touches = true },
+        new("overrun-of-all", "overrun by one byte: 32 asked for, of a class of 32", OverrunOfAll, AnotherFullOne) { Touches = true },
+        new("underrun", "underrun by one byte", Underrun, AnotherBuffer) { Touches = true },
+        new("write-after-free", "write after the free", WriteAfterFree, AnotherBuffer) { Touches = true },
+        new("read-past", "read past the end: 32 asked for, of a class of 32", ReadPast, AnotherFullOne) { Touches = true },
+        new("read-after-free", "read after the free", ReadAfterFree, AnotherBuffer) { Touches = true },
         new("double-free", "double free, at once", DoubleFree, AnotherBuffer),
         new("late-double-free", "double free, 10,000 operations later", LateDoubleFree, AnotherBuffer),
         new("wrong-cache", "free into another cache", WrongCache, AnotherSession),
@@ -32,7 +34,7 @@ public static unsafe class Misuses
         new("stack-pointer", "free of a pointer to the stack", StackPointer, AnotherBuffer),
         new("managed-pointer", "free of a pointer into a managed array", ManagedPointer, AnotherBuffer),
         new("malloc-pointer", "free of a pointer from malloc", MallocPointer, AnotherBuffer),
-        new("constructed-write", "write to a freed object in constructed state", WriteToFreedLock, AnotherLock),
+        new("constructed-write", "write to a freed object in constructed state", WriteToFreedLock, AnotherLock) { Touches = true },
         new("leak", "leak of a buffer", Leak, AnotherBuffer) { AtOnce = "by `FindLeaks`" },
         new("cache-leak", "end of a cache while an object is out", LeakFromCache, AnotherBuffer) { AtOnce = "at the end of the cache" },
     ];
@@ -82,6 +84,20 @@ public static unsafe class Misuses
         byte* buffer = AllocateTheBuffer();
         FreeTheBuffer(buffer);
         WriteAt(buffer, 5);
+    }
+
+    private static void ReadPast()
+    {
+        byte* buffer = AllocateTheFullBuffer();
+        ReadAt(buffer, FullBytes);
+        FreeTheBuffer(buffer);
+    }
+
+    private static void ReadAfterFree()
+    {
+        byte* buffer = AllocateTheBuffer();
+        FreeTheBuffer(buffer);
+        ReadAt(buffer, 5);
     }
 
     private static void DoubleFree()
@@ -192,6 +208,9 @@ public static unsafe class Misuses
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void WriteAt(byte* buffer, int offset) => buffer[offset] = 0x41;
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static int ReadAt(byte* buffer, int offset) => buffer[offset];
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void FreeTheBuffer(byte* buffer) => Kmalloc.Free(buffer);

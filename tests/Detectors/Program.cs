@@ -5,7 +5,7 @@ namespace Kmem.Tests.Detectors;
 
 /// <summary>
 /// <c>NAME</c> makes one mistake and dies of it, as a program does that catches nothing. <c>--table</c> makes each, with each thing that may come across it later, and prints a line for
-/// each: name, finder, what found it or nothing. What is checked says <c>KMEM_DEBUG</c>.
+/// each: name, finder, what found it or nothing. <c>--guarded NAME</c> makes one where each object is on guarded pages. What is checked says <c>KMEM_DEBUG</c>.
 /// </summary>
 public static class Program
 {
@@ -21,6 +21,12 @@ public static class Program
                 PrintRow(misuse);
             }
 
+            return 0;
+        }
+
+        if (arguments is ["--guarded", string name])
+        {
+            MakeGuarded(Misuses.All.First(each => each.Name == name));
             return 0;
         }
 
@@ -54,6 +60,19 @@ public static class Program
                 break;
             }
         }
+    }
+
+    /// <summary>A guarded object lies at one end of its page or the other, by chance: touching what one must not is tried until it ends the process, or it never does.</summary>
+    private static void MakeGuarded(Misuse misuse)
+    {
+        const int Tries = 24;
+        bool isFound = false;
+        for (int left = misuse.Touches ? Tries : 1; left > 0; left--)
+        {
+            isFound |= Try(misuse.Commit);
+        }
+
+        Console.WriteLine(isFound ? "at once" : "nothing found");
     }
 
     private static void Look(Misuse misuse, Finder finder)

@@ -10,7 +10,11 @@ namespace Kmem.Tests.Unit.Checks;
 /// <summary>Runs tests/Detectors, a program like a user's, in a process of its own.</summary>
 internal static class DetectorProgram
 {
-    public static (int ExitCode, string Output) Run(string argument, params (string Name, string Value)[] environment)
+    public static (int ExitCode, string Output) Run(string argument, params (string Name, string Value)[] environment) => Start([argument], environment);
+
+    public static (int ExitCode, string Output) Run(string option, string argument, (string Name, string Value) environment) => Start([option, argument], [environment]);
+
+    private static (int ExitCode, string Output) Start(string[] arguments, (string Name, string Value)[] environment)
     {
         ProcessStartInfo start = new(FindDotnet())
         {
@@ -18,7 +22,11 @@ internal static class DetectorProgram
             RedirectStandardOutput = true,
         };
         start.ArgumentList.Add(typeof(Detectors.Program).Assembly.Location);
-        start.ArgumentList.Add(argument);
+        foreach (string argument in arguments)
+        {
+            start.ArgumentList.Add(argument);
+        }
+
         start.Environment["DOTNET_DbgEnableMiniDump"] = "0";
         foreach (string name in start.Environment.Keys.Where(static name => name.StartsWith("KMEM_", StringComparison.Ordinal)).ToArray())
         {

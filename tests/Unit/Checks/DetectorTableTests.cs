@@ -54,10 +54,12 @@ public sealed class DetectorTableTests
             Each row is a mistake, made by a small program in tests/Detectors on the shared heap; each column is what `KMEM_DEBUG` says. A test makes every mistake under every setting
             and writes down what found it: no cell is written by hand. A report names who allocated and who freed the object with the letter U only. F looks at what only the
             allocator itself writes, its descriptors and bits: none of these mistakes reaches them. What F finds here any letter finds, since checked objects pass no magazines.
-            Where a cell names several, each finds it by itself.
+            Where a cell names several, each finds it by itself. The last column is the letter G: what happens to each object there happens with `KMEM_GUARD` to those that
+            are sampled ([guards.md](guards.md)).
 
             | cell | |
             |---|---|
+            | at once | the instruction that reads or writes faults, and the process ends |
             | at the free | of the damaged object, or the free that is the mistake |
             | next allocation | of an object of the same size |
             | later allocations | some thousand of that size, with their frees |
@@ -73,7 +75,8 @@ public sealed class DetectorTableTests
             page.Append(' ').Append(title).Append(" |");
         }
 
-        page.Append("\n|---|").Insert(page.Length, "---|", s_columns.Length).Append('\n');
+        page.Append(" guarded |");
+        page.Append("\n|---|").Insert(page.Length, "---|", s_columns.Length + 1).Append('\n');
         Dictionary<(string Misuse, Finder Finder), string>[] columns = [.. s_columns.Select(static column => Run(column.Environment))];
         foreach (Misuse misuse in Misuses.All)
         {
@@ -83,7 +86,7 @@ public sealed class DetectorTableTests
                 page.Append(' ').Append(Cell(misuse, column)).Append(" |");
             }
 
-            page.Append('\n');
+            page.Append(' ').Append(GuardedCell(misuse)).Append(" |\n");
         }
 
         return page.ToString();
@@ -103,6 +106,19 @@ public sealed class DetectorTableTests
         }
 
         return results;
+    }
+
+    /// <summary>A process for each mistake, since a fault ends it.</summary>
+    private static string GuardedCell(Misuse misuse)
+    {
+        (int exitCode, string output) = DetectorProgram.Run("--guarded", misuse.Name, ("KMEM_DEBUG", "G"));
+        if (exitCode != 0)
+        {
+            Assert.Contains(", on guarded pages\n", output, StringComparison.Ordinal);
+            return "at once";
+        }
+
+        return output.StartsWith("at once", StringComparison.Ordinal) ? misuse.AtOnce : "no";
     }
 
     private static string Cell(Misuse misuse, Dictionary<(string Misuse, Finder Finder), string> column)

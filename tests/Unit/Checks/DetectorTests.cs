@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Generic;
 using System.Linq;
+using System.Runtime.InteropServices;
 using Xunit;
 
 namespace Kmem.Tests.Unit.Checks;
@@ -58,6 +59,26 @@ public sealed class DetectorTests
         Assert.Contains(culprit, output, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("read-past", "read past the end", "AllocateTheFullBuffer", "")]
+    [InlineData("read-after-free", "read after the free", "AllocateTheBuffer", "FreeTheBuffer")]
+    [InlineData("write-after-free", "written after the free", "AllocateTheBuffer", "FreeTheBuffer")]
+    public void On_guarded_pages_it_is_stopped_in_the_act(string name, string what, string allocatedBy, string freedBy)
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture == Architecture.X64, "Faults are told on x64 Linux.");
+        (int exitCode, string output) = DetectorProgram.Run("--guarded", name, ("KMEM_DEBUG", "G"));
+        Assert.NotEqual(0, exitCode);
+        string[] lines = output[output.IndexOf("Kmem: ", StringComparison.Ordinal)..].Split('\n');
+        Assert.StartsWith($"Kmem: {what}, at 0x", lines[0], StringComparison.Ordinal);
+        Assert.Contains("." + allocatedBy + " in ", lines[2], StringComparison.Ordinal);
+        Assert.Equal(freedBy.Length != 0, Array.Exists(lines, line => line.StartsWith("  freed     by thread", StringComparison.Ordinal)));
+        Assert.True(freedBy.Length == 0 || Array.Exists(lines, line => line.Contains("." + freedBy + " in ", StringComparison.Ordinal)), output);
+
+        // The culprit is in the runtime's own list.
+        Assert.Contains(lines, static line => line.StartsWith("   at Kmem.Tests.Detectors.Misuses.", StringComparison.Ordinal));
+        Assert.Contains(lines, line => line.Contains(what.StartsWith("read", StringComparison.Ordinal) ? "ReadAt(" : "WriteAt(", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void A_leak_is_in_the_table_of_what_is_live()
     {
@@ -81,6 +102,7 @@ public sealed class DetectorTests
     {
         HashSet<string> tested = ["stack-pointer", "managed-pointer", "malloc-pointer", "leak", "cache-leak"];
         tested.UnionWith(["overrun", "overrun-of-all", "underrun", "write-after-free", "constructed-write"]);
+        tested.UnionWith(["read-past", "read-after-free"]);
         tested.UnionWith(["double-free", "late-double-free", "wrong-cache", "interior-pointer"]);
         Assert.Equal(tested.Order(), Detectors.Misuses.All.Select(static each => each.Name).Order());
     }
