@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Kmem.Diagnostics;
 
@@ -48,7 +49,7 @@ internal sealed unsafe class RecentStacks
         nuint* frame = start;
         for (int index = 0; index < count; index++)
         {
-            known.Frames[index] = new Frame { At = (nuint)frame, Caller = frame[0], Return = frame[1] };
+            known.Frames[index] = new Frame { Words = Vector128.Load(frame), At = (nuint)frame };
             frame = (nuint*)*frame;
         }
 
@@ -61,27 +62,22 @@ internal sealed unsafe class RecentStacks
 
     private static bool IsPresent(ref Known known)
     {
+        // All frames, whatever the first ones are: so no load waits for another.
+        Vector128<nuint> difference = default;
         ref Frame frame = ref known.Frames[0];
         for (int left = known.Count; left > 0; left--)
         {
-            // Two words, not a vector: those that a call has just stored would not be forwarded to it.
-            nuint* at = (nuint*)frame.At;
-            if (at[0] != frame.Caller || at[1] != frame.Return)
-            {
-                return false;
-            }
-
+            difference |= Vector128.Load((nuint*)frame.At) ^ frame.Words;
             frame = ref Unsafe.Add(ref frame, 1);
         }
 
-        return true;
+        return difference == Vector128<nuint>.Zero;
     }
 
     private struct Frame
     {
+        public Vector128<nuint> Words;
         public nuint At;
-        public nuint Caller;
-        public nuint Return;
     }
 
     [InlineArray(StackDepot.RawFramesMax)]

@@ -1,5 +1,6 @@
 using System;
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Threading;
 using Kmem.Engine.Primitives;
@@ -34,13 +35,36 @@ internal static unsafe partial class Face
     [DllImport("libc", EntryPoint = "sysconf")]
     private static extern long SystemConfiguration(int name);
 
+    private const nuint WordBytes = 8;
+    private const ulong EachByte = 0x0101010101010101;
+
     public static void Clear(void* address, nuint bytes) => NativeMemory.Clear(address, bytes);
 
-    public static void Fill(void* address, nuint bytes, byte value) => NativeMemory.Fill(address, bytes, value);
+    /// <remarks>A few bytes, as zones mostly are, are done here: two words that may overlap.</remarks>
+    public static void Fill(void* address, nuint bytes, byte value)
+    {
+        if (bytes - WordBytes <= WordBytes)
+        {
+            ulong word = value * EachByte;
+            Unsafe.WriteUnaligned(address, word);
+            Unsafe.WriteUnaligned((byte*)address + bytes - WordBytes, word);
+            return;
+        }
+
+        NativeMemory.Fill(address, bytes, value);
+    }
 
     /// <summary>How many bytes from the start have the value.</summary>
     public static nuint FindOther(void* address, nuint bytes, byte value)
     {
+        ulong word = value * EachByte;
+        if (bytes - WordBytes <= WordBytes
+            && Unsafe.ReadUnaligned<ulong>(address) == word
+            && Unsafe.ReadUnaligned<ulong>((byte*)address + bytes - WordBytes) == word)
+        {
+            return bytes;
+        }
+
         nuint done = 0;
         while (done < bytes)
         {
