@@ -20,7 +20,7 @@ namespace Kmem;
 /// the garbage collector never sees them.</para>
 /// <para>Source: Bonwick 1994, Bonwick and Adams 2001, Linux mm/slub.c for layout and retention.</para>
 /// </remarks>
-public sealed unsafe class KmemCache : IDisposable
+public sealed unsafe partial class KmemCache : IDisposable
 {
     /// <summary>The largest object: 4 MiB.</summary>
     public const int ObjectSizeBytesMax = (int)SlabLayout.ObjectSizeBytesMax;

@@ -19,6 +19,8 @@ public sealed unsafe class KmemCache<T> : IDisposable
     public KmemCache(string? name = null, KmemCacheOptions? options = null) =>
         _cache = new KmemCache(name ?? typeof(T).Name, (nuint)sizeof(T), options);
 
+    internal KmemCache(KmemCache cache) => _cache = cache;
+
     /// <summary>The cache itself.</summary>
     public KmemCache Untyped => _cache;
 
@@ -42,6 +44,11 @@ public sealed unsafe class KmemCache<T> : IDisposable
     /// <safety>As for <see cref="KmemCache.Free"/>.</safety>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Free(T* pointer) => _cache.Free(pointer);
+
+    /// <summary>An object with an owner that frees it: no pointer, no <c>unsafe</c>.</summary>
+    /// <returns>The owner.</returns>
+    /// <exception cref="OutOfMemoryException">Memory is out.</exception>
+    public KmemOwned<T> Rent() => new(this, Alloc());
 
     /// <inheritdoc cref="KmemCache.AllocBulk"/>
     public bool AllocBulk(Span<nint> objects) => _cache.AllocBulk(objects);

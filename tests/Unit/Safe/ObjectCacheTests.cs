@@ -1,0 +1,117 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using System.Threading;
+using Xunit;
+
+namespace Kmem.Tests.Unit.Safe;
+
+/// <summary>Managed objects that are used again.</summary>
+public sealed class ObjectCacheTests
+{
+    private sealed class Thing : IDisposable
+    {
+        public int Owner;
+        public bool IsDirty;
+        public bool IsDisposed;
+
+        public void Dispose() => IsDisposed = true;
+    }
+
+    private sealed class Policy : IKmemObjectPolicy<Thing>
+    {
+        private int _created;
+
+        public int Created => _created;
+
+        public Thing Create()
+        {
+            _ = Interlocked.Increment(ref _created);
+            return new Thing();
+        }
+
+        public bool Return(Thing item) => !item.IsDirty;
+    }
+
+    [Fact]
+    public void What_is_returned_is_handed_out_again()
+    {
+        Policy policy = new();
+        using KmemObjectCache<Thing> cache = new(policy, 10);
+        HashSet<Thing> first = [.. Enumerable.Range(0, 10).Select(_ => cache.Get())];
+        Assert.Equal((10, 10), (first.Count, policy.Created));
+        foreach (Thing each in first)
+        {
+            cache.Return(each);
+        }
+
+        HashSet<Thing> second = [.. Enumerable.Range(0, 10).Select(_ => cache.Get())];
+        Assert.True(first.SetEquals(second));
+        Assert.Equal(10, policy.Created);
+        Assert.DoesNotContain(cache.Get(), first);
+    }
+
+    [Fact]
+    public void What_is_too_much_or_refused_is_disposed()
+    {
+        using KmemObjectCache<Thing> cache = new(new Policy(), 3);
+        List<Thing> things = [.. Enumerable.Range(0, 8).Select(_ => cache.Get())];
+        things.ForEach(cache.Return);
+        Assert.Equal(5, things.Count(static each => each.IsDisposed));
+        Thing dirty = cache.Get();
+        dirty.IsDirty = true;
+        cache.Return(dirty);
+        Assert.True(dirty.IsDisposed);
+    }
+
+    [Fact]
+    public void After_the_end_nothing_is_kept()
+    {
+        KmemObjectCache<Thing> cache = new(new Policy(), 5);
+        List<Thing> things = [.. Enumerable.Range(0, 4).Select(_ => cache.Get())];
+        cache.Return(things[0]);
+        cache.Return(things[1]);
+        cache.Dispose();
+        cache.Dispose();
+        Assert.True(things[0].IsDisposed && things[1].IsDisposed && !things[2].IsDisposed);
+        cache.Return(things[2]);
+        Assert.True(things[2].IsDisposed);
+        Assert.Throws<ObjectDisposedException>(cache.Get);
+    }
+
+    [Fact]
+    public void No_object_is_with_two_threads()
+    {
+        Policy policy = new();
+        using KmemObjectCache<Thing> cache = new(policy, 16);
+        string? failure = null;
+        Thread[] threads = [.. Enumerable.Range(1, 4).Select(number => new Thread(() =>
+        {
+            for (int times = 0; times < 100_000 && failure == null; times++)
+            {
+                Thing thing = cache.Get();
+                if (Interlocked.Exchange(ref thing.Owner, number) != 0 || thing.IsDisposed)
+                {
+                    failure = "an object was handed out twice, or after its end";
+                }
+
+                thing.Owner = 0;
+                cache.Return(thing);
+            }
+        }))];
+        Array.ForEach(threads, static thread => thread.Start());
+        Array.ForEach(threads, static thread => thread.Join());
+        Assert.Null(failure);
+        Assert.InRange(policy.Created, 1, 100);
+    }
+
+    [Fact]
+    public void Wrong_arguments_are_refused()
+    {
+        Assert.Throws<ArgumentNullException>(() => new KmemObjectCache<Thing>(null!));
+        Assert.Throws<ArgumentOutOfRangeException>(() => new KmemObjectCache<Thing>(new Policy(), -1));
+        using KmemObjectCache<Thing> cache = new(new Policy());
+        Assert.Throws<ArgumentNullException>(() => cache.Return(null!));
+        Assert.InRange(cache.MaximumRetained, 16, int.MaxValue);
+    }
+}
