@@ -93,7 +93,14 @@ internal sealed class AsciiProtocol(IItemStore store, PipeWriter output) : IProt
                 Verbosity(arguments);
                 return true;
             case var _ when command.SequenceEqual("stats"u8):
-                if (!arguments.IsEmpty)
+                if (NextWord(ref arguments) is var what && what.SequenceEqual("reset"u8))
+                {
+                    LongestPause.Reset();
+                    output.Put("RESET\r\n"u8);
+                    return true;
+                }
+
+                if (!what.IsEmpty)
                 {
                     output.Put("ERROR\r\n"u8);
                     return true;

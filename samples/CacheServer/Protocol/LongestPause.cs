@@ -17,6 +17,9 @@ internal sealed class LongestPause : EventListener
 
     public static double Microseconds => TimeSpan.FromTicks(Volatile.Read(ref s_longest)).TotalMicroseconds;
 
+    /// <summary>Forgets those that there were.</summary>
+    public static void Reset() => Volatile.Write(ref s_longest, 0);
+
     /// <summary>From now on pauses are seen.</summary>
     public static void Start() => GC.KeepAlive(s_listener);
 
@@ -37,7 +40,7 @@ internal sealed class LongestPause : EventListener
         else if (eventData.EventId == RestartEnd && _began != default)
         {
             long ticks = (eventData.TimeStamp - _began).Ticks;
-            s_longest = Math.Max(s_longest, ticks);
+            Volatile.Write(ref s_longest, Math.Max(s_longest, ticks));
             _began = default;
         }
     }
