@@ -154,7 +154,7 @@ internal sealed class KmemEventSource : EventSource
             KmemLeakReport report;
             try
             {
-                report = heap.FindLeaks();
+                report = heap.SearchLeaks(new KmemLeakOptions());
             }
             catch (ObjectDisposedException)
             {
