@@ -74,10 +74,10 @@ public sealed unsafe class EventPipeMetricTests
                         string name = (string)each.PayloadByName("instrumentName");
                         string tags = (string)each.PayloadByName("tags");
                         units[name] = (string)each.PayloadByName("unit");
-                        values[$"{name}{{{string.Join(',', tags.Split(',').Select(static tag => tag.Split('=', 2)[^1]))}}}"] =
+                        values[$"{name}{{{string.Join(',', tags.Split(',').OrderBy(static tag => !tag.StartsWith(KmemMetrics.HeapTag + "=", StringComparison.Ordinal)).Select(static tag => tag.Split('=', 2)[^1]))}}}"] =
                             (long)double.Parse((string)each.PayloadByName("value"), CultureInfo.InvariantCulture);
                         break;
-                    case "CollectionStop" when ++collections > Collections:
+                    case "Collection/Stop" when ++collections > Collections:
                         enough.Set();
                         break;
                     case "TimeSeriesLimitReached" or "ObservableInstrumentCallbackError" or "Error" or "MultipleSessionsNotSupportedError":
@@ -88,7 +88,14 @@ public sealed unsafe class EventPipeMetricTests
                         break;
                 }
             };
-            source.Process();
+            try
+            {
+                source.Process();
+            }
+            catch (IOException)
+            {
+                // The program has ended, and the stream with it.
+            }
         });
         reader.Start();
         Assert.True(enough.Wait(s_patience), "no values came");

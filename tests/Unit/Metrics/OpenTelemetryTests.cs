@@ -41,7 +41,8 @@ public sealed unsafe class OpenTelemetryTests
                 List<object?> tags = [];
                 foreach (KeyValuePair<string, object?> tag in point.Tags)
                 {
-                    tags.Add(tag.Value);
+                    // They come in the order of their names here.
+                    tags.Insert(tag.Key == KmemMetrics.HeapTag ? 0 : tags.Count, tag.Value);
                 }
 
                 values.Add($"{metric.Name}{{{string.Join(',', tags)}}}", point.GetSumLong());
