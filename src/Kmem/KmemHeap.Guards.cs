@@ -1,8 +1,8 @@
 using System;
 using System.Globalization;
 using System.Threading;
+using Kmem.Diagnostics;
 using Kmem.Engine.Caches;
-using Kmem.Engine.Primitives;
 
 namespace Kmem;
 
@@ -45,15 +45,7 @@ public sealed unsafe partial class KmemHeap
     public KmemGuardStatistics GetGuardStatistics()
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        GuardPool* pool = &Core->Registry.Guards;
-        return new KmemGuardStatistics
-        {
-            LiveObjects = Atomic.Load(&pool->Live),
-            AllocatedObjects = Atomic.Load(&pool->Allocated),
-            SkippedObjects = Atomic.Load(&pool->Skipped),
-            MostObjects = pool->Start == 0 ? 0 : pool->Slots,
-            PoolBytes = pool->PoolBytes + pool->TableBytes,
-        };
+        return HeapSnapshot.GuardsOf(this);
     }
 
     /// <summary>The next allocation on a slow rung is guarded. What the timer does; tests call it.</summary>

@@ -1,4 +1,5 @@
 using System;
+using System.Diagnostics;
 using System.Threading;
 using Kmem.Diagnostics;
 using Kmem.Engine.Caches;
@@ -28,6 +29,23 @@ public sealed unsafe partial class KmemHeap
     {
         options ??= new KmemLeakOptions();
         ArgumentException.ThrowIfNullOrEmpty(options.CacheNames, nameof(options));
+        using Activity? activity = KmemActivities.Start(KmemActivities.FindLeaks, Name);
+        try
+        {
+            KmemLeakReport report = SearchLeaks(options);
+            activity?.SetTag("kmem.live_objects", report.Objects + report.UntrackedObjects).SetTag("kmem.sites", report.Sites.Count);
+            return report;
+        }
+        catch (Exception exception)
+        {
+            KmemActivities.Fail(activity, exception);
+            throw;
+        }
+    }
+
+    /// <summary><see cref="FindLeaks"/> for who is no caller of it: without a span.</summary>
+    internal KmemLeakReport SearchLeaks(KmemLeakOptions options)
+    {
         lock (_maintenance)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
@@ -106,7 +124,7 @@ public sealed unsafe partial class KmemHeap
     /// <summary>Tells of what is live while the heap is still there.</summary>
     private void ReportLeaks()
     {
-        KmemLeakReport leaks = FindLeaks();
+        KmemLeakReport leaks = SearchLeaks(new KmemLeakOptions());
         if (leaks.Objects + leaks.UntrackedObjects == 0)
         {
             return;

@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Threading;
 using Kmem.Diagnostics;
@@ -117,6 +118,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
         }
 
         KmemEventSource.Start();
+        KmemMeter.Start(inBackground: isShared);
         if (options.MaintenanceIntervalMilliseconds != 0)
         {
             _timer = new Timer(static heap => ((KmemHeap)heap!).MaintainInBackground(), this, options.MaintenanceIntervalMilliseconds, options.MaintenanceIntervalMilliseconds);
@@ -309,24 +311,43 @@ public sealed unsafe partial class KmemHeap : IDisposable
     /// <exception cref="KmemMisuseException">An object that was freed twice was found on the way.</exception>
     public nuint Trim()
     {
-        nuint bytes;
-        lock (_maintenance)
+        using Activity? activity = KmemActivities.Start(KmemActivities.Trim, Name);
+        try
         {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            bytes = SizedHeap.Trim(Core);
-        }
+            nuint bytes;
+            lock (_maintenance)
+            {
+                ObjectDisposedException.ThrowIf(_disposed, this);
+                bytes = SizedHeap.Trim(Core);
+            }
 
-        ThrowIfDoubleFree();
-        ThrowIfDamage();
-        return bytes;
+            activity?.SetTag("kmem.purged_bytes", (long)bytes);
+            ThrowIfDoubleFree();
+            ThrowIfDamage();
+            return bytes;
+        }
+        catch (Exception exception)
+        {
+            KmemActivities.Fail(activity, exception);
+            throw;
+        }
     }
 
     /// <summary>Walks and recounts every structure. For tests and tools: costs time in proportion to the heap.</summary>
     /// <exception cref="InvalidOperationException">A structure is broken; the message says which.</exception>
     public void Validate()
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        HeapValidation.Validate(this);
+        using Activity? activity = KmemActivities.Start(KmemActivities.Validate, Name);
+        try
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            HeapValidation.Validate(this);
+        }
+        catch (Exception exception)
+        {
+            KmemActivities.Fail(activity, exception);
+            throw;
+        }
     }
 
     /// <summary>Where every byte is.</summary>
@@ -335,6 +356,15 @@ public sealed unsafe partial class KmemHeap : IDisposable
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         return HeapSnapshot.Take(this);
+    }
+
+    /// <summary>For who is nobody's caller: null where the heap is disposed, or is so soon.</summary>
+    internal HeapReading? TryRead()
+    {
+        lock (_maintenance)
+        {
+            return _disposed ? null : HeapSnapshot.Read(this);
+        }
     }
 
     /// <summary>What an address is, in words: whose object, slab, run or block, at which offset, free or not.</summary>

@@ -69,6 +69,7 @@ public static class KmemReports
 
     internal static void Publish(KmemReport report)
     {
+        Diagnostics.ReportCounts.Add(report.Misuse);
         Diagnostics.KmemEventSource.Tell(report);
         try
         {

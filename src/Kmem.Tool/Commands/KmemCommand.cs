@@ -20,6 +20,7 @@ internal static class KmemCommand
         kmem replay kmem.trace
         kmem replay trace.txt --threads 2 --size-classes kernel --snapshot heap.json
         kmem slabinfo heap.json --raw
+        kmem slabinfo 4711
         kmem bench pair-64 'batch-*'
         kmem layout --compare /sys/kernel/slab
         kmem leaks 4711 --difference 60

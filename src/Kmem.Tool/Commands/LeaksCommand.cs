@@ -5,6 +5,7 @@ using System.Linq;
 using System.Threading;
 using Kmem.Tool.Hosting;
 using Kmem.Tool.Leaks;
+using Kmem.Tool.Processes;
 using Kmem.Tool.Views;
 using Microsoft.Diagnostics.NETCore.Client;
 
@@ -76,8 +77,8 @@ internal static class LeaksCommand
         }
 
         DiagnosticsClient client = TargetProcess.Open(pid);
-        using LeakSession first = LeakSession.Start(pid, client, letters);
-        IReadOnlyList<KmemLeakReport> before = first.WaitForDump();
+        using DumpSession<LeakDump> first = DumpSession<LeakDump>.Start(pid, client, NewDump(), letters);
+        IReadOnlyList<KmemLeakReport> before = first.WaitForDump().Reports();
         RequireUsers(pid, before, letters);
         if (seconds == null)
         {
@@ -94,15 +95,17 @@ internal static class LeaksCommand
         Thread.Sleep(TimeSpan.FromSeconds(seconds.Value));
         TargetProcess.RequireRunning(pid);
         IReadOnlyList<KmemLeakReport> after;
-        using (LeakSession second = LeakSession.Start(pid, client, letters: null))
+        using (DumpSession<LeakDump> second = DumpSession<LeakDump>.Start(pid, client, NewDump()))
         {
-            after = second.WaitForDump();
+            after = second.WaitForDump().Reports();
         }
 
         IReadOnlyList<KmemLeakDifference> grown = Differences(before, after);
         Show(console, json, grown.Select(heap => heap.Format(top)), () => LeaksReport.Of(pid, grown));
         return 0;
     }
+
+    private static LeakDump NewDump() => new(Guid.NewGuid().ToString("N"));
 
     private static void RequireUsers(int pid, IReadOnlyList<KmemLeakReport> heaps, string? letters)
     {

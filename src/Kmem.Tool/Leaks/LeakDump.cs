@@ -1,34 +1,22 @@
 using System;
 using System.Collections.Generic;
 using System.Globalization;
-using Kmem.Tool.Hosting;
+using Kmem.Tool.Processes;
 using Microsoft.Diagnostics.Tracing;
 
 namespace Kmem.Tool.Leaks;
 
-/// <summary>The heaps of a process as its events tell them, in the order in which they come.</summary>
-internal sealed class LeakDump(string request)
+/// <summary>The live objects of all heaps of a process.</summary>
+internal sealed class LeakDump(string request) : ProcessDump(request)
 {
     private readonly List<(string Name, int CachesWithUsers, List<KmemLeakSite> Sites, List<KmemUntrackedObjects> Untracked)> _heaps = [];
     private readonly DateTimeOffset _taken = DateTimeOffset.UtcNow;
     private int _lines;
 
-    /// <summary>Whether the process answered at all.</summary>
-    public bool HasStarted { get; private set; }
+    public override long Keyword => 0x1;
 
-    public bool HasEnded { get; private set; }
-
-    /// <summary>Why there will be no dump; else null.</summary>
-    public string? Failure { get; private set; }
-
-    /// <summary>Takes in an event of the source <c>Kmem</c>; events of other requests are passed over.</summary>
-    public void Add(TraceEvent each)
+    protected override void AddOwn(TraceEvent each)
     {
-        if (HasEnded || each.PayloadByName("request") as string != request)
-        {
-            return;
-        }
-
         _lines++;
         switch ((int)each.ID)
         {
@@ -84,15 +72,4 @@ internal sealed class LeakDump(string request)
             Stack = stack.Length == 0 ? [] : stack.Split('\n'),
         };
     }
-
-    private static string Text(TraceEvent each, string name) => each.PayloadByName(name) as string ?? throw Unknown(name);
-
-    private static long Number(TraceEvent each, string name) => each.PayloadByName(name) switch
-    {
-        long number => number,
-        int number => number,
-        _ => throw Unknown(name),
-    };
-
-    private static ToolException Unknown(string field) => new($"the process has another version of Kmem, whose events lack '{field}'");
 }

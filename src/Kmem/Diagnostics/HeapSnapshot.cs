@@ -6,18 +6,44 @@ using Kmem.Engine.Slabs;
 
 namespace Kmem.Diagnostics;
 
+/// <summary>A heap at one moment, with what only the meter shows. Caches of Kmem's own are not in the sums.</summary>
+internal sealed record HeapReading
+{
+    public required KmemStatistics Statistics { get; init; }
+
+    /// <summary>For each of <see cref="KmemStatistics.Caches"/>: the cache's name without letters.</summary>
+    public required IReadOnlyList<string> CacheNames { get; init; }
+
+    /// <summary>Sums of the caches; the flows also of those that have ended.</summary>
+    public required CacheFigures Sums { get; init; }
+
+    /// <summary>Pages that went back to the OS, ever.</summary>
+    public required long PagesPurged { get; init; }
+
+    public required KmemGuardStatistics Guards { get; init; }
+
+    /// <summary>Samples of the profile, ever.</summary>
+    public required long Samples { get; init; }
+}
+
 /// <summary>Turns the engine's figures of a heap into the public record.</summary>
 internal static unsafe class HeapSnapshot
 {
-    public static KmemStatistics Take(KmemHeap heap)
+    public static KmemStatistics Take(KmemHeap heap) => Read(heap).Statistics;
+
+    /// <summary>The caller keeps the heap from being disposed.</summary>
+    public static HeapReading Read(KmemHeap heap)
     {
         SizedHeap* core = heap.Core;
         CacheRegistry* registry = &core->Registry;
         List<KmemCacheStatistics> ordinary = [];
         List<KmemCacheStatistics> ofMagazines = [];
+        List<string> names = [];
+        List<string> namesOfMagazines = [];
         HeapFigures figures = default;
 
         RankedLock.Enter(&registry->ReaperLock, LockRank.Reaper);
+        CacheFigures sums = registry->Retired;
         for (int index = 1; index < Atomic.Load(&registry->Count); index++)
         {
             Cache* cache = CacheRegistry.At(registry, index);
@@ -28,6 +54,11 @@ internal static unsafe class HeapSnapshot
                 HeapFigures.Add(&figures, cache, &each);
                 KmemCacheStatistics statistics = Convert(cache, &each);
                 (statistics.IsInternal ? ofMagazines : ordinary).Add(statistics);
+                (statistics.IsInternal ? namesOfMagazines : names).Add(cache->IsTwin ? AddressDescription.NameOf(cache) : statistics.Name);
+                if (!statistics.IsInternal)
+                {
+                    CacheFigures.Add(&sums, &each);
+                }
             }
         }
 
@@ -35,7 +66,8 @@ internal static unsafe class HeapSnapshot
         RankedLock.Exit(&registry->ReaperLock, LockRank.Reaper);
 
         ordinary.AddRange(ofMagazines);
-        return new KmemStatistics
+        names.AddRange(namesOfMagazines);
+        KmemStatistics all = new()
         {
             HeapName = heap.Name,
             RequestedBytes = figures.Requested,
@@ -57,6 +89,28 @@ internal static unsafe class HeapSnapshot
             FrontEnd = heap.FrontEnd,
             Pages = PageStatisticsReader.Convert(&figures.Zone),
             Caches = ordinary,
+        };
+        return new HeapReading
+        {
+            Statistics = all,
+            CacheNames = names,
+            Sums = sums,
+            PagesPurged = figures.Zone.PagesPurgedEver,
+            Guards = GuardsOf(heap),
+            Samples = heap.Profile.Samples,
+        };
+    }
+
+    public static KmemGuardStatistics GuardsOf(KmemHeap heap)
+    {
+        GuardPool* pool = &heap.Core->Registry.Guards;
+        return new KmemGuardStatistics
+        {
+            LiveObjects = Atomic.Load(&pool->Live),
+            AllocatedObjects = Atomic.Load(&pool->Allocated),
+            SkippedObjects = Atomic.Load(&pool->Skipped),
+            MostObjects = pool->Start == 0 ? 0 : pool->Slots,
+            PoolBytes = pool->PoolBytes + pool->TableBytes,
         };
     }
 
@@ -105,7 +159,7 @@ internal static unsafe class HeapSnapshot
         FreeToPrevious = figures->FreeToPrevious,
         FreeToDepot = figures->FreeToDepot,
         FreeToSlab = figures->FreeToSlab,
-        DepotWaits = Atomic.Load(&cache->Depot.Contended),
+        DepotWaits = figures->DepotWaits,
         SlabsCreated = figures->SlabsCreated,
         SlabsDestroyed = figures->SlabsDestroyed,
         IsSizeClass = (cache->Flags & CacheFlags.SizeClass) != 0,

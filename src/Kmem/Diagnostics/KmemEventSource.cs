@@ -7,16 +7,17 @@ using System.Threading;
 namespace Kmem.Diagnostics;
 
 /// <summary>
-/// What Kmem tells a process outside, over the runtime's diagnostics port: the live objects of all heaps by who allocated them. <c>kmem leaks</c> asks so.
+/// What Kmem tells a process outside, over the runtime's diagnostics port: the live objects of all heaps by who allocated them, and the figures of all heaps and caches.
+/// <c>kmem leaks</c> and <c>kmem slabinfo</c> ask so.
 /// </summary>
 /// <remarks>
-/// <para>A session that enables <see cref="Keywords.Leaks"/> gets one dump. Its argument <c>Request</c> names the dump: the events carry the name, since those of
+/// <para>A session that enables <see cref="Keywords.Leaks"/> gets one dump of live objects, one that enables <see cref="Keywords.Dump"/> one of figures. Its argument <c>Request</c> names the dump: the events carry the name, since those of
 /// another session's dump come too. One with <see cref="Keywords.Checks"/> and the argument <c>Checks</c>, in the form of <see cref="KmemHeapOptions.Debug"/>, switches these
 /// letters on until it ends. One with <see cref="Keywords.Reports"/> gets an event for each report from then on, at level Error.</para>
 /// <para>Where the runtime is told of sessions nothing may take long, so that the work is done by a thread of its own, which also comes when the thread pool is stuck.</para>
 /// </remarks>
 [EventSource(Name = SourceName)]
-internal sealed class KmemEventSource : EventSource
+internal sealed partial class KmemEventSource : EventSource
 {
     public const string SourceName = "Kmem";
     public const string RequestArgument = "Request";
@@ -43,6 +44,7 @@ internal sealed class KmemEventSource : EventSource
         public const EventKeywords Leaks = (EventKeywords)0x1;
         public const EventKeywords Checks = (EventKeywords)0x2;
         public const EventKeywords Reports = (EventKeywords)0x4;
+        public const EventKeywords Dump = (EventKeywords)0x8;
     }
 
     private static class Ids
@@ -56,6 +58,10 @@ internal sealed class KmemEventSource : EventSource
         public const int ChecksRefused = 7;
         public const int DumpPushed = 8;
         public const int Report = 9;
+        public const int SlabDumpStarted = 10;
+        public const int HeapFigures = 11;
+        public const int CacheFigures = 12;
+        public const int SlabDumpEnded = 13;
     }
 
     /// <summary>Makes the source, once, in the background: the first allocation of a process does not wait for it.</summary>
@@ -92,6 +98,8 @@ internal sealed class KmemEventSource : EventSource
     private static string ArgumentOf(EventCommandEventArgs command, string name) =>
         command.Arguments != null && command.Arguments.TryGetValue(name, out string? value) ? value ?? "" : "";
 
+    private bool WantsDump => IsEnabled(EventLevel.Informational, Keywords.Leaks) || IsEnabled(EventLevel.Informational, Keywords.Dump);
+
     /// <summary>Commands may overtake each other: what counts is what is enabled now.</summary>
     [NonEvent]
     private void Answer(EventCommand command, string request, string checks)
@@ -118,12 +126,20 @@ internal sealed class KmemEventSource : EventSource
 
             // When one session ends, the others' settings come again, with its arguments.
             bool isNew = request.Length == 0 ? command == EventCommand.Enable : _answered.Add(request);
-            if (!isNew || !IsEnabled(EventLevel.Informational, Keywords.Leaks))
+            if (!isNew || !WantsDump)
             {
                 return;
             }
 
-            Dump(request);
+            if (IsEnabled(EventLevel.Informational, Keywords.Leaks))
+            {
+                Dump(request);
+            }
+
+            if (IsEnabled(EventLevel.Informational, Keywords.Dump))
+            {
+                DumpSlabs(request);
+            }
         }
 
         Push(request);
@@ -136,7 +152,7 @@ internal sealed class KmemEventSource : EventSource
     [NonEvent]
     private void Push(string request)
     {
-        for (int pushes = 0; pushes < PushesMax && request.Length != 0 && IsEnabled(EventLevel.Informational, Keywords.Leaks); pushes++)
+        for (int pushes = 0; pushes < PushesMax && request.Length != 0 && WantsDump; pushes++)
         {
             Thread.Sleep(PushMilliseconds);
             DumpPushed(request);
@@ -154,7 +170,7 @@ internal sealed class KmemEventSource : EventSource
             KmemLeakReport report;
             try
             {
-                report = heap.FindLeaks();
+                report = heap.SearchLeaks(new KmemLeakOptions());
             }
             catch (ObjectDisposedException)
             {
@@ -260,8 +276,8 @@ internal sealed class KmemEventSource : EventSource
         }
     }
 
-    /// <summary>Says nothing but that the dump is over.</summary>
-    [Event(Ids.DumpPushed, Level = EventLevel.Informational, Keywords = Keywords.Leaks)]
+    /// <summary>Says nothing but that a dump is over.</summary>
+    [Event(Ids.DumpPushed, Level = EventLevel.Informational, Keywords = Keywords.Leaks | Keywords.Dump)]
     private unsafe void DumpPushed(string request)
     {
         fixed (char* text = request)

@@ -24,6 +24,19 @@ internal sealed unsafe class SiteProfile
 
     private int _used;
     private int _firstFree = -1;
+    private long _count;
+
+    /// <summary>Samples that were ever taken.</summary>
+    public long Samples
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _count;
+            }
+        }
+    }
 
     private struct Sample
     {
@@ -51,6 +64,7 @@ internal sealed unsafe class SiteProfile
         double weight = WeightOf(facts, intervalBytes);
         lock (_lock)
         {
+            _count++;
             if (!_sites.TryGetValue(facts->Stack, out SiteTally? site))
             {
                 _sites.Add(facts->Stack, site = new SiteTally());

@@ -99,6 +99,38 @@ public sealed class EventSourceTests
             ((string)told.Payload![0]!, (string)told.Payload[2]!, (ulong)told.Payload[3]!, (ulong)told.Payload[4]!, (string)told.Payload[5]!));
     }
 
+    [Fact]
+    public void A_session_gets_the_figures_of_all_heaps_and_caches_once()
+    {
+        string name = $"figures-{Guid.NewGuid():N}";
+        using KmemHeap heap = new(new KmemHeapOptions { Name = name, Debug = "", MaintenanceIntervalMilliseconds = 0 });
+        for (int times = 0; times < 100; times++)
+        {
+            _ = LeakTests.AllocSmall(heap);
+        }
+
+        using Listener listener = new();
+        IReadOnlyList<EventWrittenEventArgs> events = listener.Ask(KmemEventSource.Keywords.Dump, out string request, end: "SlabDumpEnded");
+        Assert.Equal(("SlabDumpStarted", 1), (events[0].EventName, (int)events[0].Payload![1]!));
+        Assert.Equal(events.Count - 2, events[^1].Payload![1]);
+        Assert.All(events, each => Assert.Equal(request, each.Payload![0]));
+        int at = events.ToList().FindIndex(each => each.EventName == "HeapFigures" && (string)each.Payload![1]! == name);
+        KmemStatistics expected = heap.GetStatistics();
+        Assert.Equal(
+            ((long)expected.CommittedBytes, (long)expected.SizeClassBytes, (long)expected.MetadataBytes, expected.Pages.TotalPages),
+            (Number(events[at], "committedBytes"), Number(events[at], "sizeClassBytes"), Number(events[at], "metadataBytes"), Number(events[at], "totalPages")));
+        for (int index = 0; index < expected.Caches.Count; index++)
+        {
+            KmemCacheStatistics cache = expected.Caches[index];
+            EventWrittenEventArgs told = events[at + 1 + index];
+            Assert.Equal(
+                ("CacheFigures", cache.Name, cache.LiveObjects, cache.TotalObjects, cache.Slabs, (long)cache.StrideBytes, cache.SlabsCreated, cache.AllocFromSlab, (cache.IsSizeClass ? 1L : 0) | (cache.IsInternal ? 2L : 0)),
+                (told.EventName, (string)told.Payload![1]!, Number(told, "liveObjects"), Number(told, "totalObjects"), Number(told, "slabs"), Number(told, "strideBytes"), Number(told, "slabsCreated"), Number(told, "allocFromSlab"), Number(told, "flags")));
+        }
+
+        static long Number(EventWrittenEventArgs each, string field) => (long)each.Payload![each.PayloadNames!.IndexOf(field)]!;
+    }
+
     private static EventKeywords Leaks => KmemEventSource.Keywords.Leaks;
 
     private static EventKeywords Checks => KmemEventSource.Keywords.Checks;
@@ -127,13 +159,13 @@ public sealed class EventSourceTests
             return source!;
         }
 
-        public IReadOnlyList<EventWrittenEventArgs> Ask(EventKeywords keywords, out string request, string? checks = null)
+        public IReadOnlyList<EventWrittenEventArgs> Ask(EventKeywords keywords, out string request, string? checks = null, string end = "DumpEnded")
         {
             request = Guid.NewGuid().ToString("N");
             Dictionary<string, string?> arguments = new() { [KmemEventSource.RequestArgument] = request, [KmemEventSource.ChecksArgument] = checks };
             EnableEvents(Source(), EventLevel.Informational, keywords, arguments);
             string mine = request;
-            Until(() => Mine(mine).Any(static each => each.EventName == "DumpEnded"));
+            Until(() => Mine(mine).Any(each => each.EventName == end));
             return [.. Mine(mine).Where(static each => each.EventName != "DumpPushed")];
         }
 

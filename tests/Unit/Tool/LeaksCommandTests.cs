@@ -1,9 +1,6 @@
 using System;
-using System.Diagnostics;
 using System.IO;
-using System.IO.Pipes;
 using System.Linq;
-using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Kmem.Tool.Commands;
@@ -16,13 +13,12 @@ namespace Kmem.Tests.Unit.Tool;
 public sealed unsafe class LeaksCommandTests
 {
     private const int Leaks = 40;
-    private const string PipeVariable = "KMEM_TEST_PIPE";
 
     [Fact]
     public void The_table_names_who_leaks_in_a_running_process()
     {
-        using LeakingProgram program = new("U");
-        program.Leak();
+        using ServedProgram program = new(nameof(Child_leaks_when_told), "U");
+        program.Order();
         ToolRun run = ToolRun.Of("leaks", program.Id);
         Assert.True(run.ExitCode == 0, run.Error);
         Assert.Contains("Live objects of the heap 'shared': ", run.Output, StringComparison.Ordinal);
@@ -34,8 +30,8 @@ public sealed unsafe class LeaksCommandTests
     [Fact]
     public void Growth_is_shown_as_json_too()
     {
-        using LeakingProgram program = new("U");
-        program.Leak();
+        using ServedProgram program = new(nameof(Child_leaks_when_told), "U");
+        program.Order();
         ToolRun run = RunWithLeakBetween(program, "leaks", program.Id, "--difference", "1", "--json", "-");
         Assert.True(run.ExitCode == 0, run.Error);
         using JsonDocument json = JsonDocument.Parse(run.Output);
@@ -48,8 +44,8 @@ public sealed unsafe class LeaksCommandTests
     [Fact]
     public void A_process_that_was_started_without_checks_gets_them_for_a_while()
     {
-        using LeakingProgram program = new("");
-        program.Leak();
+        using ServedProgram program = new(nameof(Child_leaks_when_told), "");
+        program.Order();
         ToolRun without = ToolRun.Of("leaks", program.Id);
         Assert.Equal(1, without.ExitCode);
         Assert.Contains("no cache has the letter U", without.Error, StringComparison.Ordinal);
@@ -79,7 +75,7 @@ public sealed unsafe class LeaksCommandTests
     [Fact]
     public void A_process_without_Kmem_is_told_of()
     {
-        using LeakingProgram program = new("U", nameof(Child_does_not_use_Kmem));
+        using ServedProgram program = new(nameof(Child_does_not_use_Kmem), "U");
         ToolRun run = ToolRun.Of("leaks", program.Id);
         Assert.Equal(1, run.ExitCode);
 
@@ -101,14 +97,14 @@ public sealed unsafe class LeaksCommandTests
     }
 
     /// <summary>The program leaks once more after the first look, when the command says that it waits for the second.</summary>
-    private static ToolRun RunWithLeakBetween(LeakingProgram program, params string[] arguments)
+    private static ToolRun RunWithLeakBetween(ServedProgram program, params string[] arguments)
     {
         StringWriter output = new() { NewLine = "\n" };
         using NoticingWriter error = new(line =>
         {
             if (line.Contains("looking again", StringComparison.Ordinal))
             {
-                program.Leak();
+                program.Order();
             }
         });
         int exitCode = KmemCommand.Run(arguments, ToolConsole.ForCapture(output, error));
@@ -127,7 +123,7 @@ public sealed unsafe class LeaksCommandTests
     // ------------------------------------------------------------------ the programs
 
     [Fact(Explicit = true)]
-    public void Child_leaks_when_told() => Serve(static () =>
+    public void Child_leaks_when_told() => ServedProgram.Serve(static () =>
     {
         for (int count = 0; count < Leaks; count++)
         {
@@ -137,70 +133,8 @@ public sealed unsafe class LeaksCommandTests
     });
 
     [Fact(Explicit = true)]
-    public void Child_does_not_use_Kmem() => Serve(static () => { });
-
-    /// <summary>Each byte is an order; the end of the pipe ends the program.</summary>
-    private static void Serve(Action order)
-    {
-        using NamedPipeClientStream pipe = new(".", Environment.GetEnvironmentVariable(PipeVariable)!, PipeDirection.InOut);
-        pipe.Connect();
-        while (pipe.ReadByte() >= 0)
-        {
-            order();
-            pipe.WriteByte(1);
-        }
-    }
+    public void Child_does_not_use_Kmem() => ServedProgram.Serve(static () => { });
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static void LeakOne() => *(byte*)Kmalloc.Alloc(300) = 1;
-
-    /// <summary>A child that runs one of the explicit tests and does what it is told.</summary>
-    private sealed class LeakingProgram : IDisposable
-    {
-        private readonly NamedPipeServerStream _pipe;
-        private readonly Process _child;
-
-        public LeakingProgram(string debug, string test = nameof(Child_leaks_when_told))
-        {
-            string name = $"kmem-test-{Guid.NewGuid():N}";
-            _pipe = new NamedPipeServerStream(name, PipeDirection.InOut);
-            ProcessStartInfo start = new(Environment.ProcessPath!) { RedirectStandardOutput = true, RedirectStandardError = true };
-            if (Environment.ProcessPath!.EndsWith("dotnet", StringComparison.Ordinal))
-            {
-                start.ArgumentList.Add(Assembly.GetExecutingAssembly().Location);
-            }
-
-            foreach (string argument in new[] { "--explicit", "only", "--filter-method", "*" + test })
-            {
-                start.ArgumentList.Add(argument);
-            }
-
-            start.Environment["KMEM_DEBUG"] = debug;
-            start.Environment[PipeVariable] = name;
-            _child = Process.Start(start)!;
-            _child.BeginOutputReadLine();
-            _child.BeginErrorReadLine();
-            _pipe.WaitForConnection();
-        }
-
-        public string Id => _child.Id.ToString(System.Globalization.CultureInfo.InvariantCulture);
-
-        /// <summary>Returns when the program has leaked.</summary>
-        public void Leak()
-        {
-            _pipe.WriteByte(1);
-            Assert.Equal(1, _pipe.ReadByte());
-        }
-
-        public void Dispose()
-        {
-            _pipe.Dispose();
-            if (!_child.WaitForExit(30_000))
-            {
-                _child.Kill();
-            }
-
-            _child.Dispose();
-        }
-    }
 }

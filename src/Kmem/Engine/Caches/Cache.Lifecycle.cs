@@ -204,6 +204,7 @@ internal unsafe partial struct Cache
             {
                 Cache* each = CacheRegistry.At(registry, twin);
                 twin = each->NextTwin;
+                CacheFigures.Retire(each);
                 GuardPool.Forget(each);
                 each->Slabs.DamageFound = null;
                 SlabLists.ReturnAllOut(&each->Slabs);
@@ -211,6 +212,7 @@ internal unsafe partial struct Cache
                 CacheRegistry.Remove(registry, each);
             }
 
+            CacheFigures.Retire(cache);
             SlabLists.Destroy(&cache->Slabs, 0);
             CacheRegistry.Remove(registry, cache);
         }

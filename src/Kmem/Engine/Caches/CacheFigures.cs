@@ -21,6 +21,9 @@ internal unsafe struct CacheFigures
     /// <summary>Rounds on shelves and in the depot.</summary>
     public long InDepot;
 
+    /// <summary>Of <see cref="InDepot"/>: freed objects of a twin that wait in its queue.</summary>
+    public long Waiting;
+
     /// <summary>Objects in slabs.</summary>
     public long Free;
 
@@ -41,6 +44,7 @@ internal unsafe struct CacheFigures
     public long FreeToPrevious;
     public long FreeToDepot;
     public long FreeToSlab;
+    public long DepotWaits;
 
     public static void Read(Cache* cache, CacheFigures* figures)
     {
@@ -52,6 +56,7 @@ internal unsafe struct CacheFigures
         SlabLists slabs = cache->Slabs;
         figures->InMagazines = inFronts + Cache.CountInMagazines(cache);
         figures->InDepot = Cache.CountInDepot(cache);
+        figures->Waiting = Atomic.Load(&cache->QueueLength);
         RankedLock.Exit(&cache->Slabs.Lock, LockRank.Slabs);
 
         figures->Layout = slabs.Layout;
@@ -82,21 +87,38 @@ internal unsafe struct CacheFigures
         figures->Total += twin->Total;
         figures->InMagazines += twin->InMagazines;
         figures->InDepot += twin->InDepot;
+        figures->Waiting += twin->Waiting;
         figures->Free += twin->Free;
         figures->Slabs += twin->Slabs;
         figures->FullSlabs += twin->FullSlabs;
         figures->PartialSlabs += twin->PartialSlabs;
         figures->FreeSlabs += twin->FreeSlabs;
-        figures->SlabsCreated += twin->SlabsCreated;
-        figures->SlabsDestroyed += twin->SlabsDestroyed;
         figures->BitTablePages += twin->BitTablePages;
         figures->Damaged += twin->Damaged;
-        figures->AllocFromPrevious += twin->AllocFromPrevious;
-        figures->AllocFromDepot += twin->AllocFromDepot;
-        figures->AllocFromSlab += twin->AllocFromSlab;
-        figures->FreeToPrevious += twin->FreeToPrevious;
-        figures->FreeToDepot += twin->FreeToDepot;
-        figures->FreeToSlab += twin->FreeToSlab;
+        AddFlows(figures, twin);
+    }
+
+    private static void AddFlows(CacheFigures* sum, CacheFigures* more)
+    {
+        sum->SlabsCreated += more->SlabsCreated;
+        sum->SlabsDestroyed += more->SlabsDestroyed;
+        sum->AllocFromPrevious += more->AllocFromPrevious;
+        sum->AllocFromDepot += more->AllocFromDepot;
+        sum->AllocFromSlab += more->AllocFromSlab;
+        sum->FreeToPrevious += more->FreeToPrevious;
+        sum->FreeToDepot += more->FreeToDepot;
+        sum->FreeToSlab += more->FreeToSlab;
+        sum->DepotWaits += more->DepotWaits;
+    }
+
+    /// <summary>What a cache that ends has counted remains in its registry, so that the sums of a heap never fall. All its slabs go.</summary>
+    public static void Retire(Cache* cache)
+    {
+        Invariant.Holds(RankedLock.IsHeld(&cache->Registry->ReaperLock));
+        CacheFigures figures;
+        Read(cache, &figures);
+        figures.SlabsDestroyed = figures.SlabsCreated;
+        AddFlows(&cache->Registry->Retired, &figures);
     }
 
     /// <summary>Each guarded object is a slab of its own.</summary>
@@ -111,6 +133,7 @@ internal unsafe struct CacheFigures
 
     private static void ReadVisits(Cache* cache, CacheFigures* figures)
     {
+        figures->DepotWaits = Atomic.Load(&cache->Depot.Contended);
         figures->AllocFromDepot = Atomic.Load(&cache->FrontsFromDepot);
         figures->AllocFromSlab = Atomic.Load(&cache->FrontsFromSlabs) + Atomic.Load(&cache->DirectAllocs) + Atomic.Load(&cache->QueueAllocs);
         figures->FreeToDepot = Atomic.Load(&cache->FrontsToDepot);

@@ -81,6 +81,9 @@ internal unsafe partial struct CacheRegistry
     /// <summary>Pages of guarded objects.</summary>
     public GuardPool Guards;
 
+    /// <summary>What caches counted that have ended: visits, and slabs made and given back. The levels in it are 0. Guarded by the reaper's lock.</summary>
+    public CacheFigures Retired;
+
     /// <summary>Fault sweeps that are running: allocations ask the face whether they fail. Atomic.</summary>
     public long Sweeps;
 

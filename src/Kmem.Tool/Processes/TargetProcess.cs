@@ -4,7 +4,7 @@ using System.Linq;
 using Kmem.Tool.Hosting;
 using Microsoft.Diagnostics.NETCore.Client;
 
-namespace Kmem.Tool.Leaks;
+namespace Kmem.Tool.Processes;
 
 /// <summary>A running .NET process that can be asked.</summary>
 internal static class TargetProcess

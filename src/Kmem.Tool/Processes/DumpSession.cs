@@ -8,10 +8,11 @@ using Kmem.Tool.Hosting;
 using Microsoft.Diagnostics.NETCore.Client;
 using Microsoft.Diagnostics.Tracing;
 
-namespace Kmem.Tool.Leaks;
+namespace Kmem.Tool.Processes;
 
 /// <summary>One session on a process's diagnostics port: asks for a dump, and holds switched-on letters until it is disposed.</summary>
-internal sealed class LeakSession : IDisposable
+internal sealed class DumpSession<TDump> : IDisposable
+    where TDump : ProcessDump
 {
     /// <summary>Until the first event: a process with Kmem answers at once.</summary>
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(8);
@@ -20,19 +21,18 @@ internal sealed class LeakSession : IDisposable
     private static readonly TimeSpan s_patienceForDump = TimeSpan.FromMinutes(2);
 
     private const string Source = "Kmem";
-    private const long LeaksKeyword = 0x1;
     private const long ChecksKeyword = 0x2;
     private const int BufferMegabytes = 64;
 
     private readonly int _pid;
     private readonly EventPipeSession _session;
     private readonly Thread _reader;
-    private readonly LeakDump _dump;
+    private readonly TDump _dump;
     private readonly object _lock = new();
     private bool _hasClosed;
     private Exception? _failure;
 
-    private LeakSession(int pid, EventPipeSession session, LeakDump dump)
+    private DumpSession(int pid, EventPipeSession session, TDump dump)
     {
         _pid = pid;
         _session = session;
@@ -42,19 +42,18 @@ internal sealed class LeakSession : IDisposable
     }
 
     /// <summary>Asks for a dump and, where <paramref name="letters"/> are given, for these checks.</summary>
-    public static LeakSession Start(int pid, DiagnosticsClient client, string? letters)
+    public static DumpSession<TDump> Start(int pid, DiagnosticsClient client, TDump dump, string? letters = null)
     {
-        string request = Guid.NewGuid().ToString("N");
-        Dictionary<string, string> arguments = new() { ["Request"] = request };
+        Dictionary<string, string> arguments = new() { ["Request"] = dump.Request };
         if (letters != null)
         {
             arguments["Checks"] = letters;
         }
 
-        EventPipeProvider provider = new(Source, EventLevel.Informational, LeaksKeyword | (letters != null ? ChecksKeyword : 0), arguments);
+        EventPipeProvider provider = new(Source, EventLevel.Informational, dump.Keyword | (letters != null ? ChecksKeyword : 0), arguments);
         try
         {
-            return new LeakSession(pid, client.StartEventPipeSession([provider], requestRundown: false, BufferMegabytes), new LeakDump(request));
+            return new DumpSession<TDump>(pid, client.StartEventPipeSession([provider], requestRundown: false, BufferMegabytes), dump);
         }
         catch (Exception exception) when (exception is DiagnosticsClientException or IOException or TimeoutException or UnauthorizedAccessException)
         {
@@ -64,7 +63,7 @@ internal sealed class LeakSession : IDisposable
     }
 
     /// <summary>Waits for the end of the dump.</summary>
-    public IReadOnlyList<KmemLeakReport> WaitForDump()
+    public TDump WaitForDump()
     {
         long start = Stopwatch.GetTimestamp();
         lock (_lock)
@@ -93,7 +92,7 @@ internal sealed class LeakSession : IDisposable
 
             if (_dump.HasEnded)
             {
-                return _dump.Reports();
+                return _dump;
             }
         }
 
