@@ -34,6 +34,7 @@ public sealed unsafe partial class KmemHeap
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
             _debug = spec;
+            TellRunsIfWanted();
             CacheRegistry* registry = &Core->Registry;
             int count = Atomic.Load(&registry->Count);
             for (int index = 1; index < count; index++)
@@ -95,8 +96,27 @@ public sealed unsafe partial class KmemHeap
         }
     }
 
+    /// <summary>Who allocated the large allocations; empty without the letter U.</summary>
+    internal RunTracks RunTracks { get; } = new();
+
+    /// <summary>The letter U for large allocations, which have no cache: by their name in tables.</summary>
+    private void TellRunsIfWanted()
+    {
+        fixed (byte* debug = _debug, lent = System.Threading.Volatile.Read(ref _lent), name = "(large)\0"u8)
+        {
+            CacheChecks checks = CheckSpec.For(debug, name) | CheckSpec.For(lent, name);
+            bool tells = (checks & CacheChecks.Users) != 0 || _hasScopes;
+            Atomic.Store(&Core->Registry.TellsRuns, tells ? 1 : 0);
+            if (!tells)
+            {
+                RunTracks.Clear();
+            }
+        }
+    }
+
     private void SetChecksOfNewHeap()
     {
+        TellRunsIfWanted();
         for (int index = CacheRegistry.FirstOrdinary; _debug.Length > 1 && index < Core->Registry.Count; index++)
         {
             Cache* cache = CacheRegistry.At(&Core->Registry, index);

@@ -98,6 +98,7 @@ public sealed unsafe partial class KmemHeap
                 RankedLock.Exit(&registry->ReaperLock, LockRank.Reaper);
             }
 
+            tally.Add(RunTracks);
             return true;
         }
     }
@@ -127,6 +128,7 @@ public sealed unsafe partial class KmemHeap
 
     private void AddUsersToAll()
     {
+        TellRunsIfWanted();
         CacheRegistry* registry = &Core->Registry;
         for (int index = 1; index < Atomic.Load(&registry->Count); index++)
         {

@@ -29,6 +29,7 @@ public sealed unsafe partial class KmemHeap
 
             int caches = 0;
             Volatile.Write(ref _lent, spec);
+            TellRunsIfWanted();
             CacheRegistry* registry = &Core->Registry;
             for (int index = 1; index < Atomic.Load(&registry->Count); index++)
             {
@@ -77,6 +78,7 @@ public sealed unsafe partial class KmemHeap
             }
 
             Volatile.Write(ref _lent, [0]);
+            TellRunsIfWanted();
             _borrowers.Clear();
         }
     }

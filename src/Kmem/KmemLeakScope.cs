@@ -70,7 +70,12 @@ public sealed unsafe class KmemLeakScope : IDisposable
         Heap.ThrowIfMisuse(misuse, pointer, nameof(Keep));
         Page* page = Zone.PageOf(&Heap.Core->Zone, pointer);
         Cache* cache = page->CacheIndex == 0 ? null : CacheRegistry.At(&Heap.Core->Registry, page->CacheIndex);
-        if (cache == null || !LeakTally.HasUsers(cache))
+        if (cache == null)
+        {
+            return Heap.RunTracks.TryMove((nuint)pointer, _number, Innermost(_outer, &Heap.Core->Registry)?._number ?? 0);
+        }
+
+        if (!LeakTally.HasUsers(cache))
         {
             return false;
         }
@@ -80,7 +85,7 @@ public sealed unsafe class KmemLeakScope : IDisposable
             Heap.ThrowIfMisuse(Misuse.AlreadyFree, pointer, nameof(Keep));
         }
 
-        KmemLeakScope? next = Innermost(_outer, cache);
+        KmemLeakScope? next = Innermost(_outer, cache->Registry);
         next?.NoteCache(cache->UserIndex);
         ObjectTrack* track = Cache.TrackOf(cache, (nuint)pointer);
         return Atomic.CompareExchange((ulong*)&track->NextOrScope, _number, next?._number ?? 0);
@@ -115,7 +120,7 @@ public sealed unsafe class KmemLeakScope : IDisposable
 
     private static nuint FindNumber(Cache* cache)
     {
-        KmemLeakScope? scope = Innermost(s_current.Value, cache);
+        KmemLeakScope? scope = Innermost(s_current.Value, cache->Registry);
         if (scope == null)
         {
             return 0;
@@ -125,10 +130,13 @@ public sealed unsafe class KmemLeakScope : IDisposable
         return scope._number;
     }
 
+    /// <summary>The same for a large allocation.</summary>
+    internal static nuint NumberFor(CacheRegistry* registry) => Volatile.Read(ref s_any) ? Innermost(s_current.Value, registry)?._number ?? 0 : 0;
+
     /// <summary>Scopes that ended while a flow was in them are passed over, and so are those of other heaps.</summary>
-    private static KmemLeakScope? Innermost(KmemLeakScope? scope, Cache* cache)
+    private static KmemLeakScope? Innermost(KmemLeakScope? scope, CacheRegistry* registry)
     {
-        while (scope != null && (Volatile.Read(ref scope._disposed) != 0 || scope.Heap.IsDisposed || &scope.Heap.Core->Registry != cache->Registry))
+        while (scope != null && (Volatile.Read(ref scope._disposed) != 0 || scope.Heap.IsDisposed || &scope.Heap.Core->Registry != registry))
         {
             scope = scope._outer;
         }

@@ -45,6 +45,18 @@ internal static unsafe partial class Face
     {
     }
 
+    public static void NoteRunAllocated(CacheRegistry* registry, void* address, nuint requestedBytes)
+    {
+    }
+
+    public static void NoteRunResized(CacheRegistry* registry, void* address, nuint requestedBytes)
+    {
+    }
+
+    public static void NoteRunFreed(CacheRegistry* registry, void* address)
+    {
+    }
+
     /// <summary>Nor are there sweeps.</summary>
     public static bool FailsInSweep(CacheRegistry* registry) => false;
 

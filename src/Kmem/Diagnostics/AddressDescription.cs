@@ -150,6 +150,9 @@ internal static unsafe class AddressDescription
             PageKind.Block => string.Create(CultureInfo.InvariantCulture, $"a block of order {head->Order} of the page allocator"),
             _ => "free pages",
         };
-        return $"{text}: {where} {what} of the heap '{heap.Name}'";
+        string allocated = head->Kind == PageKind.Run && heap.RunTracks.TryGet(start, out RunTrack track)
+            ? $"; allocated {ReportText.Age(Engine.Face.CoarseMilliseconds() - track.Milliseconds)} ago by thread {track.Thread}{(StackDepot.Get(track.Stack) is { Frames: [string first, ..] } ? " at " + first : "")}"
+            : "";
+        return $"{text}: {where} {what} of the heap '{heap.Name}'{allocated}";
     }
 }

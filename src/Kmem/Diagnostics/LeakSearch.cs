@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Generic;
 using System.IO.Enumeration;
+using System.Linq;
 using Kmem.Engine.Caches;
 using Kmem.Engine.Primitives;
 using Kmem.Engine.Sized;
@@ -11,7 +12,6 @@ namespace Kmem.Diagnostics;
 /// <summary>Looks for live objects in a whole heap. The caller keeps the heap from being disposed.</summary>
 internal static unsafe class LeakSearch
 {
-    public const string Large = "(large)";
     public const string Pages = "(pages)";
 
     public static KmemLeakReport Find(KmemHeap heap, KmemLeakOptions options)
@@ -46,6 +46,11 @@ internal static unsafe class LeakSearch
         finally
         {
             RankedLock.Exit(&registry->ReaperLock, LockRank.Reaper);
+        }
+
+        if (FileSystemName.MatchesSimpleExpression(options.CacheNames, RunTracks.Name, ignoreCase: false))
+        {
+            tally.Add(heap.RunTracks);
         }
 
         IReadOnlyList<KmemLeakSite> sites = tally.TakeSites(options.LeastCount);
@@ -87,7 +92,9 @@ internal static unsafe class LeakSearch
         SizedHeap* core = heap.Core;
         if (options.CacheNames == "*")
         {
-            AddIfAny(all, Large, Atomic.Load(&core->LargeCount), Atomic.Load(&core->LargeRequestedBytes));
+            KeyValuePair<nuint, RunTrack>[] tracked = heap.RunTracks.All();
+            long trackedBytes = tracked.Sum(static each => (long)each.Value.RequestedBytes);
+            AddIfAny(all, RunTracks.Name, Math.Max(0, Atomic.Load(&core->LargeCount) - tracked.Length), Math.Max(0, Atomic.Load(&core->LargeRequestedBytes) - trackedBytes));
             long pages = Atomic.Load(&core->UserPages);
             AddIfAny(all, Pages, pages, pages * PageAllocator.PageSizeBytes);
         }

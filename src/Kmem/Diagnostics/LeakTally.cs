@@ -56,12 +56,14 @@ internal sealed unsafe class LeakTally
             ExceptionDispatchInfo.Throw(_failure);
         }
 
-        if (_byStack.Count == 0)
+        if (_byStack.Count != 0)
         {
-            return;
+            AddSites(AddressDescription.NameOf(twin));
         }
+    }
 
-        string name = AddressDescription.NameOf(twin);
+    private void AddSites(string name)
+    {
         foreach ((uint number, Sum sum) in _byStack)
         {
             string[] frames = WithoutPlumbing((StackDepot.Get(number) ?? KnownStack.None).Frames);
@@ -70,6 +72,22 @@ internal sealed unsafe class LeakTally
             site.Names.Add(name);
             Join(ref site.Sum, sum);
         }
+    }
+
+    /// <summary>Large allocations.</summary>
+    public void Add(RunTracks runs)
+    {
+        _byStack.Clear();
+        _now = Engine.Face.CoarseMilliseconds();
+        foreach ((nuint address, RunTrack track) in runs.All())
+        {
+            if (Scope == 0 || track.Scope == Scope)
+            {
+                Note(address, (long)track.RequestedBytes, track.Stack, track.Milliseconds);
+            }
+        }
+
+        AddSites(RunTracks.Name);
     }
 
     /// <summary>All twins of a cache with the letter U.</summary>
@@ -142,9 +160,13 @@ internal sealed unsafe class LeakTally
             return;
         }
 
-        uint age = _now - track->AllocMilliseconds;
+        Note(address, track->RequestedBytes, track->AllocStack, track->AllocMilliseconds);
+    }
+
+    private void Note(nuint address, long bytes, uint stack, uint milliseconds)
+    {
+        uint age = _now - milliseconds;
         age = age > AgeOfFuture ? 0 : age;
-        long bytes = track->RequestedBytes;
         if (age < LeastAge)
         {
             LeftOutObjects++;
@@ -155,7 +177,7 @@ internal sealed unsafe class LeakTally
         First = First == 0 ? address : First;
         Objects++;
         Bytes += bytes;
-        ref Sum sum = ref CollectionsMarshal.GetValueRefOrAddDefault(_byStack, track->AllocStack, out _);
+        ref Sum sum = ref CollectionsMarshal.GetValueRefOrAddDefault(_byStack, stack, out _);
         Join(ref sum, new Sum { Count = 1, Bytes = bytes, Oldest = age, Youngest = age });
     }
 

@@ -48,6 +48,14 @@ internal static unsafe partial class Face
 
     public static void NoteSampleFreed(CacheRegistry* registry, nuint sample) => SiteProfile.Of(registry)?.Remove(sample);
 
+    /// <summary>A large allocation, with the letter U. No lock is held.</summary>
+    public static void NoteRunAllocated(CacheRegistry* registry, void* address, nuint requestedBytes) =>
+        HeapDirectory.Of(registry)?.RunTracks.Add((nuint)address, requestedBytes, KmemLeakScope.NumberFor(registry));
+
+    public static void NoteRunResized(CacheRegistry* registry, void* address, nuint requestedBytes) => HeapDirectory.Of(registry)?.RunTracks.Resize((nuint)address, requestedBytes);
+
+    public static void NoteRunFreed(CacheRegistry* registry, void* address) => HeapDirectory.Of(registry)?.RunTracks.Remove((nuint)address);
+
     /// <summary>Counts an allocation in the flow of the caller, and says whether it is the one that is to fail.</summary>
     public static bool FailsInSweep(CacheRegistry* registry) => SweepFlow.Fails(registry);
 

@@ -162,6 +162,7 @@ public sealed class LeakScopeTests
             Assert.False(scope.Keep((void*)before));
             Assert.False(scope.Keep(null));
             void* large = heap.Alloc(500_000);
+            Assert.True(scope.Keep(large));
             Assert.False(scope.Keep(large));
             heap.Free(large);
             Assert.Equal(KmemMisuse.InteriorPointer, Assert.Throws<KmemMisuseException>(() => scope.Keep((byte*)kept + 8)).Misuse);

@@ -199,7 +199,7 @@ public sealed unsafe class LeakTests
     [Fact]
     public void The_text_is_a_table_with_stacks()
     {
-        using KmemHeap heap = Make("U");
+        using KmemHeap heap = Make("U,kmalloc-*");
         _ = AllocBig(heap);
         _ = heap.Alloc(100_000);
         string text = heap.FindLeaks().ToString();
@@ -216,7 +216,7 @@ public sealed unsafe class LeakTests
     [Fact]
     public void A_snapshot_minus_an_earlier_one_is_what_grew()
     {
-        using KmemHeap heap = Make("U");
+        using KmemHeap heap = Make("U,kmalloc-*");
         nint gone = AllocBig(heap);
         _ = AllocSmall(heap);
         KmemLeakSnapshot earlier = heap.TakeLeakSnapshot();
@@ -323,9 +323,52 @@ public sealed unsafe class LeakTests
 
         KmemReport report = Assert.Single(reports);
         Assert.Equal((KmemMisuse.Leaked, "Dispose", 301_000u), (report.Misuse, report.Operation, report.RequestedBytes));
-        Assert.Contains(nameof(AllocBig), report.AllocatedBy[0], StringComparison.Ordinal);
+        Assert.Contains(nameof(AllocBig), report.Text, StringComparison.Ordinal);
         Assert.Contains("(large)", report.Text, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void Large_allocations_have_sites_too()
+    {
+        using KmemHeap heap = Make("U");
+        nint held = AllocHuge(heap, 300_000);
+        nint freed = AllocHuge(heap, 400_000);
+        held = (nint)heap.Realloc((void*)held, 310_000);
+        heap.Free((void*)freed);
+        KmemLeakSite site = Assert.Single(heap.FindLeaks().Sites);
+        Assert.Equal((1, 310_000), (site.Objects, site.RequestedBytes));
+        Assert.Equal(["(large)"], site.CacheNames);
+        Assert.Contains(nameof(AllocHuge), site.Stack[0], StringComparison.Ordinal);
+        Assert.Contains(nameof(AllocHuge), heap.Describe((byte*)held + 5000), StringComparison.Ordinal);
+        Assert.Empty(heap.FindLeaks(new KmemLeakOptions { CacheNames = "kmalloc-*" }).Sites);
+        KmemLeakScope scope = heap.LeakScope("huge");
+        freed = AllocHuge(heap, 500_000);
+        Assert.Contains("1 live object(s) of 500000 bytes", Assert.Throws<KmemMisuseException>(scope.Dispose).Message, StringComparison.Ordinal);
+        heap.Free((void*)freed);
+        heap.Free((void*)held);
+        Assert.Empty(heap.FindLeaks().Sites);
+        Assert.Empty(heap.FindLeaks().Untracked);
+    }
+
+    [Fact]
+    public void Large_allocations_are_untracked_without_the_letter()
+    {
+        using KmemHeap heap = Make("");
+        nint before = AllocHuge(heap, 100_000);
+        heap.SetChecks("U,(large)");
+        nint tracked = AllocHuge(heap, 200_000);
+        KmemLeakReport report = heap.FindLeaks();
+        Assert.Equal(200_000, Assert.Single(report.Sites).RequestedBytes);
+        Assert.Equal([new KmemUntrackedObjects("(large)", 1, 100_000)], report.Untracked);
+        heap.SetChecks("");
+        Assert.Empty(heap.FindLeaks().Sites);
+        Assert.Equal([new KmemUntrackedObjects("(large)", 2, 300_000)], heap.FindLeaks().Untracked);
+        heap.Free((void*)before);
+        heap.Free((void*)tracked);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static nint AllocHuge(KmemHeap heap, nuint bytes) => (nint)heap.Alloc(bytes);
 
     // ------------------------------------------------------------------ statistics
 

@@ -39,9 +39,8 @@ internal unsafe partial struct Cache
         : (Flags & CacheFlags.SizeClass) != 0 ? Slabs.Layout.StrideBytes
         : Slabs.Layout.ObjectSizeBytes;
 
-    private static void* AllocateChecked(Cache* cache, nuint requestedBytes)
+    private static void* AllocateChecked(Cache* cache, Cache* twin, nuint requestedBytes)
     {
-        Cache* twin = CacheRegistry.At(cache->Registry, Atomic.Load(&cache->CheckedBy));
         if ((twin->Checks & CacheChecks.Faults) != 0 && (FaultPlan.Fails(&cache->Plan) || FailsInSweep(cache->Registry)))
         {
             Face.NoteInjectedFault();

@@ -177,9 +177,11 @@ internal unsafe partial struct Cache
     /// <summary>Rungs 2 to 5; in a heap with fronts also 0 and 1, of which callers tried at most the first.</summary>
     public static void* AllocateSlow(Cache* cache, nuint requestedBytes)
     {
-        if (cache->CheckedBy != 0)
+        // Once: it may be switched off meanwhile.
+        int checkedBy = Atomic.Load(&cache->CheckedBy);
+        if (checkedBy != 0)
         {
-            return AllocateChecked(cache, requestedBytes);
+            return AllocateChecked(cache, CacheRegistry.At(cache->Registry, checkedBy), requestedBytes);
         }
 
         if (GuardPool.IsOpen(cache->Registry) && GuardPool.TryPassGate(cache, requestedBytes, out void* guarded))

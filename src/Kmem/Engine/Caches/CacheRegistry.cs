@@ -75,6 +75,9 @@ internal unsafe partial struct CacheRegistry
     /// <summary>Goes up when the interval changes: places that were watched before are not any more.</summary>
     public uint SampleEpoch;
 
+    /// <summary>Whether the face is told of large allocations, as the letter U does for objects. 0: it is not.</summary>
+    public int TellsRuns;
+
     /// <summary>Pages of guarded objects.</summary>
     public GuardPool Guards;
 

@@ -4,7 +4,7 @@ using Kmem.Engine.Primitives;
 
 namespace Kmem.Engine.Sized;
 
-/// <summary>Who is told of runs of pages: the profile, and fault sweeps. The owner's word of a run's head is its number in the profile, or 0.</summary>
+/// <summary>Who is told of runs of pages: the profile, fault sweeps, and with the letter U the face. The owner's word of a run's head is its number in the profile, or 0.</summary>
 internal unsafe partial struct SizedHeap
 {
     /// <summary>The number of a sample, if this run is one; else 0.</summary>
@@ -25,8 +25,23 @@ internal unsafe partial struct SizedHeap
         return Face.NoteSampled(&heap->Registry, &facts);
     }
 
+    private static void NoteRunAllocated(SizedHeap* heap, Page* head, void* address, nuint sizeBytes)
+    {
+        head->Payload.OwnerWord = SampleRun(heap, head);
+        Cache.NoteAllocatedInSweep(&heap->Registry, (nuint)address, sizeBytes);
+        if (Atomic.Load(&heap->Registry.TellsRuns) != 0)
+        {
+            Face.NoteRunAllocated(&heap->Registry, address, sizeBytes);
+        }
+    }
+
     private static void NoteRunResized(SizedHeap* heap, Page* head)
     {
+        if (Atomic.Load(&heap->Registry.TellsRuns) != 0)
+        {
+            Face.NoteRunResized(&heap->Registry, Zone.AddressOf(&heap->Zone, head), (nuint)head->Payload.RequestedBytes);
+        }
+
         if (head->Payload.OwnerWord != 0)
         {
             Face.NoteSampleResized(&heap->Registry, (nuint)head->Payload.OwnerWord, (nuint)head->Payload.Pages << Address.PageShift, (nuint)head->Payload.RequestedBytes);
@@ -41,5 +56,9 @@ internal unsafe partial struct SizedHeap
         }
 
         Cache.NoteFreedInSweep(&heap->Registry, (nuint)address);
+        if (Atomic.Load(&heap->Registry.TellsRuns) != 0)
+        {
+            Face.NoteRunFreed(&heap->Registry, address);
+        }
     }
 }

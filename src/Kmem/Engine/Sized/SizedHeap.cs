@@ -166,8 +166,7 @@ internal unsafe partial struct SizedHeap
         head->Payload.RequestedBytes = sizeBytes;
         CountLarge(heap, 1, (long)sizeBytes, (long)head->Payload.Pages);
         void* address = Zone.AddressOf(&heap->Zone, head);
-        head->Payload.OwnerWord = SampleRun(heap, head);
-        Cache.NoteAllocatedInSweep(&heap->Registry, (nuint)address, sizeBytes);
+        NoteRunAllocated(heap, head, address, sizeBytes);
         return address;
     }
 
