@@ -13,7 +13,7 @@ namespace Kmem.AspNetCore.Transport;
 /// <summary>
 /// Sockets for Kestrel that send from any memory. Listens as <see cref="SocketTransportOptions"/> says, which Kestrel's own transport reads as well.
 /// </summary>
-internal sealed class SlabTransportFactory(SlabMemoryPoolFactory pools, IOptions<SocketTransportOptions> options, ILoggerFactory loggers)
+internal sealed class SlabTransportFactory(IMemoryPoolFactory<byte> pools, IOptions<SocketTransportOptions> options, ILoggerFactory loggers)
     : IConnectionListenerFactory, IConnectionListenerFactorySelector
 {
     private readonly ILogger _logger = loggers.CreateLogger<SlabTransportFactory>();
