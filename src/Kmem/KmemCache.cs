@@ -498,7 +498,7 @@ public sealed unsafe partial class KmemCache : IDisposable
 
     private void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(_core == null || _heap.IsDisposed, this);
 
-    private static void ThrowIfNotName(string name)
+    internal static void ThrowIfNotName(string name)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         foreach (char character in name)

@@ -26,7 +26,6 @@ public sealed unsafe partial class KmemHeap : IDisposable
 {
     private readonly KmemHeapOptions _options;
     private readonly Lock _maintenance = new();
-    private readonly Timer? _timer;
     private readonly bool _isShared;
     private bool _disposed;
 
@@ -119,10 +118,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
 
         KmemEventSource.Start();
         KmemMeter.Start(inBackground: isShared);
-        if (options.MaintenanceIntervalMilliseconds != 0)
-        {
-            _timer = new Timer(static heap => ((KmemHeap)heap!).MaintainInBackground(), this, options.MaintenanceIntervalMilliseconds, options.MaintenanceIntervalMilliseconds);
-        }
+        MaintenanceIntervalMilliseconds = options.MaintenanceIntervalMilliseconds;
     }
 
     /// <summary>The heap that <see cref="Kmalloc"/> uses and caches use by default. It is never disposed.</summary>
@@ -518,26 +514,6 @@ public sealed unsafe partial class KmemHeap : IDisposable
         if (!Enum.IsDefined(setting))
         {
             throw new ArgumentOutOfRangeException(name, setting, $"There is no such {typeof(T).Name}.");
-        }
-    }
-
-    private void MaintainInBackground()
-    {
-        if (_maintenance.TryEnter())
-        {
-            try
-            {
-                if (!_disposed)
-                {
-                    // A mistake found here is reported by the next slow free or by Validate, in a caller's stack.
-                    _ = SizedHeap.Maintain(Core, _options.PurgeDelayMilliseconds);
-                    _pendingDamage ??= DamageReport.TakePending();
-                }
-            }
-            finally
-            {
-                _maintenance.Exit();
-            }
         }
     }
 

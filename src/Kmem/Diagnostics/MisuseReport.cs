@@ -215,7 +215,7 @@ internal static unsafe class MisuseReport
         Act(policy, new KmemMisuseException(report));
     }
 
-    private static void Act(KmemMisusePolicy policy, KmemMisuseException exception)
+    internal static void Act(KmemMisusePolicy policy, KmemMisuseException exception)
     {
         if (policy == KmemMisusePolicy.FailFast)
         {

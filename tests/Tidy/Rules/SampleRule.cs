@@ -8,7 +8,7 @@ using Microsoft.CodeAnalysis.CSharp;
 
 namespace Kmem.Tests.Tidy.Rules;
 
-/// <summary>A fence that is marked as C# is a program that compiles against Kmem as it stands.</summary>
+/// <summary>A fence that is marked as C# is a program that compiles against Kmem's packages, the framework and ASP.NET Core as they stand.</summary>
 public static class SampleRule
 {
     private const string FenceStart = "```csharp";
@@ -17,7 +17,10 @@ public static class SampleRule
     private static readonly Lazy<IReadOnlyList<MetadataReference>> s_references = new(() =>
     [
         .. ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator)
-            .Where(path => Path.GetFileName(path) is "Kmem.dll" || Path.GetFileName(path).StartsWith("System.", StringComparison.Ordinal))
+            .Where(path => Path.GetFileName(path) is "Kmem.dll" or "Kmem.Extensions.dll" or "Kmem.AspNetCore.dll"
+                || Path.GetFileName(path).StartsWith("System.", StringComparison.Ordinal)
+                || Path.GetFileName(path).StartsWith("Microsoft.AspNetCore", StringComparison.Ordinal)
+                || Path.GetFileName(path).StartsWith("Microsoft.Extensions", StringComparison.Ordinal))
             .Select(path => MetadataReference.CreateFromFile(path)),
     ]);
 
