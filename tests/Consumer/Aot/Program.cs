@@ -27,7 +27,7 @@ unsafe
     using KmemHeap heap = new(new KmemHeapOptions { Name = "consumer", Debug = "U,checked" });
     using KmemCache<Point> points = new("points", new KmemCacheOptions { Heap = heap });
     Point* point = points.AllocZeroed();
-    point->X = 1;
+    (point->X, point->Y) = (1, 2);
     KmemCache cache = new("checked", 100, new KmemCacheOptions { Heap = heap });
     _ = cache.Alloc();
     KmemStatistics statistics = heap.GetStatistics();
