@@ -44,7 +44,7 @@ internal static class Feed
     {
         string folder = Directory.CreateTempSubdirectory("kmem-feed-").FullName;
         AppDomain.CurrentDomain.ProcessExit += (_, _) => Directory.Delete(folder, recursive: true);
-        foreach (string project in new[] { "Kmem", "Kmem.Tool" })
+        foreach (string project in new[] { "Kmem", "Kmem.Extensions", "Kmem.AspNetCore", "Kmem.Tool" })
         {
             (int exitCode, string output) = Shell.RunDotnet(Shell.Root, "pack", Path.Combine("src", project), "-c", "Release", "-o", folder, "--nologo");
             Assert.True(exitCode == 0, output);

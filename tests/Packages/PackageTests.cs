@@ -13,6 +13,8 @@ public sealed partial class PackageTests
 {
     [Theory]
     [InlineData("Kmem", "lib/net10.0/Kmem.dll", "lib/net10.0/Kmem.xml")]
+    [InlineData("Kmem.Extensions", "lib/net10.0/Kmem.Extensions.dll", "lib/net10.0/Kmem.Extensions.xml")]
+    [InlineData("Kmem.AspNetCore", "lib/net10.0/Kmem.AspNetCore.dll", "lib/net10.0/Kmem.AspNetCore.xml")]
     [InlineData("Kmem.Tool", "tools/net10.0/any/DotnetToolSettings.xml", "tools/net10.0/any/Kmem.Tool.dll")]
     public void A_package_has_what_the_gallery_shows(string id, params string[] files)
     {
