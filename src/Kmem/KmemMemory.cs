@@ -25,13 +25,17 @@ public sealed unsafe class KmemMemory<T> : MemoryManager<T>
     private int _holders = 1;
     private int _disposed;
 
-    internal KmemMemory(KmemHeap heap, int length, bool isZeroed)
+    internal KmemMemory(KmemHeap heap, int length, bool isZeroed, nuint alignmentBytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         _heap = heap;
         _length = length;
         nuint bytes = checked((nuint)length * (nuint)sizeof(T));
-        _start = (T*)(isZeroed ? heap.AllocZeroed(bytes) : heap.Alloc(bytes));
+        _start = (T*)(alignmentBytes == 0 ? heap.Alloc(bytes) : heap.AllocAligned(bytes, alignmentBytes));
+        if (isZeroed)
+        {
+            heap.ClearFresh(_start, bytes);
+        }
     }
 
     /// <summary>Elements.</summary>
