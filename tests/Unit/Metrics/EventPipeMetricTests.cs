@@ -26,7 +26,7 @@ public sealed unsafe class EventPipeMetricTests
     {
         using TestFolder folder = new();
         Environment.SetEnvironmentVariable(FileVariable, folder["figures"]);
-        using ServedProgram program = new(nameof(Child_has_a_heap));
+        using ServedProgram program = new(nameof(Child_is_counted));
         program.Order();
         Dictionary<string, long> expected = File.ReadAllLines(folder["figures"]).Select(static line => line.Split('=')).ToDictionary(static parts => parts[0], static parts => long.Parse(parts[1], CultureInfo.InvariantCulture));
         Dictionary<string, string> units = [];
@@ -106,7 +106,7 @@ public sealed unsafe class EventPipeMetricTests
     }
 
     [Fact(Explicit = true)]
-    public void Child_has_a_heap()
+    public void Child_is_counted()
     {
         using KmemHeap heap = new(new KmemHeapOptions { Name = "watched", Debug = "FZPU,kmalloc-96", MaintenanceIntervalMilliseconds = 0 });
         KmemCache cache = new("widget", 100, new KmemCacheOptions { Heap = heap });

@@ -13,7 +13,7 @@ public sealed unsafe class SlabInfoProcessTests
     [Fact]
     public void The_table_of_a_running_process_is_that_of_its_statistics()
     {
-        using ServedProgram program = new(nameof(Child_has_a_heap));
+        using ServedProgram program = new(nameof(Child_has_a_table));
         program.Order();
         ToolRun run = ToolRun.Of("slabinfo", program.Id);
         Assert.True(run.ExitCode == 0, run.Error);
@@ -32,7 +32,7 @@ public sealed unsafe class SlabInfoProcessTests
     [Fact]
     public void A_heap_that_is_not_there_is_told_of_with_those_that_are()
     {
-        using ServedProgram program = new(nameof(Child_has_a_heap));
+        using ServedProgram program = new(nameof(Child_has_a_table));
         program.Order();
         ToolRun run = ToolRun.Of("slabinfo", program.Id, "--heap", "other");
         Assert.Equal(1, run.ExitCode);
@@ -63,7 +63,7 @@ public sealed unsafe class SlabInfoProcessTests
     }
 
     [Fact(Explicit = true)]
-    public void Child_has_a_heap()
+    public void Child_has_a_table()
     {
         Kmalloc.Free(Kmalloc.Alloc(64));
         KmemHeap? heap = null;
