@@ -87,6 +87,7 @@ internal sealed class ServerProcess : IDisposable
         {
             builder.Services.AddSingleton<IConnectionListenerFactory>(static provider => new SlabTransportFactory(
                 provider.GetRequiredService<IMemoryPoolFactory<byte>>(),
+                SlabMemoryPool.Shared,
                 provider.GetRequiredService<IOptions<SocketTransportOptions>>(),
                 provider.GetRequiredService<ILoggerFactory>()));
         }

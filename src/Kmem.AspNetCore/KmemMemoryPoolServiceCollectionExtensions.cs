@@ -47,6 +47,7 @@ public static class KmemMemoryPoolServiceCollectionExtensions
         services.AddSingleton<IConnectionListenerFactory>(static provider => provider.GetRequiredService<IOptions<KmemMemoryPoolOptions>>().Value.UseTransport
             ? new SlabTransportFactory(
                 provider.GetRequiredService<SlabMemoryPoolFactory>(),
+                provider.GetRequiredService<SlabMemoryPoolFactory>().Gathering,
                 provider.GetRequiredService<IOptions<SocketTransportOptions>>(),
                 provider.GetRequiredService<ILoggerFactory>())
             : ActivatorUtilities.CreateInstance<SocketTransportFactory>(provider));

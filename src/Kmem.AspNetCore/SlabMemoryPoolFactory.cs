@@ -19,6 +19,7 @@ public sealed class SlabMemoryPoolFactory : IMemoryPoolFactory<byte>, IDisposabl
     private readonly Lock _lock = new();
     private readonly Dictionary<string, KmemCache> _caches = new(StringComparer.Ordinal);
     private readonly List<WeakReference<SlabMemoryPool>> _pools = [];
+    private readonly SlabMemoryPool _gathering;
     private bool _isDisposed;
 
     /// <summary>Makes a factory.</summary>
@@ -30,7 +31,11 @@ public sealed class SlabMemoryPoolFactory : IMemoryPoolFactory<byte>, IDisposabl
         ArgumentNullException.ThrowIfNull(options);
         _heap = heap;
         _options = options.Value;
+        _gathering = new SlabMemoryPool(new SlabMemoryPoolOptions { Name = "sends", Heap = heap });
     }
+
+    /// <summary>Of any size, for sends that are put together from several blocks.</summary>
+    internal SlabMemoryPool Gathering => _gathering;
 
     /// <summary>Pools that were made and are still in use.</summary>
     public IReadOnlyList<SlabMemoryPool> Pools
@@ -80,6 +85,7 @@ public sealed class SlabMemoryPoolFactory : IMemoryPoolFactory<byte>, IDisposabl
         lock (_lock)
         {
             _isDisposed = true;
+            _gathering.Dispose();
             foreach (KmemCache cache in _caches.Values)
             {
                 try

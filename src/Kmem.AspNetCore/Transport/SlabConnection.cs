@@ -29,6 +29,7 @@ internal sealed class SlabConnection : DefaultConnectionContext, IMemoryPoolFeat
     private static long s_lastId = DateTime.UtcNow.Ticks;
 
     private readonly Socket _socket;
+    private readonly MemoryPool<byte> _gathering;
     private readonly Pipe _received;
     private readonly Pipe _toSend;
     private readonly bool _waitsForData;
@@ -40,10 +41,11 @@ internal sealed class SlabConnection : DefaultConnectionContext, IMemoryPoolFeat
     private Exception? _shutdownReason;
     private Task _running = Task.CompletedTask;
 
-    public SlabConnection(Socket socket, MemoryPool<byte> pool, PipeOptions input, PipeOptions output, bool waitsForData, ILogger logger)
+    public SlabConnection(Socket socket, MemoryPool<byte> pool, MemoryPool<byte> gathering, PipeOptions input, PipeOptions output, bool waitsForData, ILogger logger)
         : base(Interlocked.Increment(ref s_lastId).ToString("X", CultureInfo.InvariantCulture))
     {
         _socket = socket;
+        _gathering = gathering;
         _waitsForData = waitsForData;
         _logger = logger;
         MemoryPool = pool;
@@ -221,7 +223,7 @@ internal sealed class SlabConnection : DefaultConnectionContext, IMemoryPoolFeat
             }
 
             int bytes = (int)Math.Min(buffer.Length, GatheredBytesMax);
-            using IMemoryOwner<byte> gathered = SlabMemoryPool.Shared.Rent(bytes);
+            using IMemoryOwner<byte> gathered = _gathering.Rent(bytes);
             Memory<byte> memory = gathered.Memory[..bytes];
             buffer.Slice(0, bytes).CopyTo(memory.Span);
             await SendAsync(memory).ConfigureAwait(false);

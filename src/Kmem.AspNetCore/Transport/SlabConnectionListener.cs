@@ -16,15 +16,17 @@ internal sealed class SlabConnectionListener : IConnectionListener
 {
     private readonly Socket _socket;
     private readonly MemoryPool<byte> _pool;
+    private readonly MemoryPool<byte> _gathering;
     private readonly SocketTransportOptions _options;
     private readonly ILogger _logger;
     private readonly (PipeOptions Input, PipeOptions Output)[] _queues;
     private uint _next;
 
-    public SlabConnectionListener(Socket socket, MemoryPool<byte> pool, SocketTransportOptions options, ILogger logger)
+    public SlabConnectionListener(Socket socket, MemoryPool<byte> pool, MemoryPool<byte> gathering, SocketTransportOptions options, ILogger logger)
     {
         _socket = socket;
         _pool = pool;
+        _gathering = gathering;
         _options = options;
         _logger = logger;
         EndPoint = socket.LocalEndPoint!;
@@ -57,7 +59,7 @@ internal sealed class SlabConnectionListener : IConnectionListener
                 }
 
                 (PipeOptions input, PipeOptions output) = _queues[_next++ % (uint)_queues.Length];
-                SlabConnection connection = new(socket, _pool, input, output, _options.WaitForDataBeforeAllocatingBuffer, _logger);
+                SlabConnection connection = new(socket, _pool, _gathering, input, output, _options.WaitForDataBeforeAllocatingBuffer, _logger);
                 connection.Start();
                 return connection;
             }

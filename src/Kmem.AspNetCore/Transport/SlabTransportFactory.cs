@@ -13,7 +13,11 @@ namespace Kmem.AspNetCore.Transport;
 /// <summary>
 /// Sockets for Kestrel that send from any memory. Listens as <see cref="SocketTransportOptions"/> says, which Kestrel's own transport reads as well.
 /// </summary>
-internal sealed class SlabTransportFactory(IMemoryPoolFactory<byte> pools, IOptions<SocketTransportOptions> options, ILoggerFactory loggers)
+/// <param name="pools">Where each listener gets its pool of blocks.</param>
+/// <param name="gathering">A pool of any size, for sends that are put together from several blocks.</param>
+/// <param name="options">Kestrel's.</param>
+/// <param name="loggers">The host's.</param>
+internal sealed class SlabTransportFactory(IMemoryPoolFactory<byte> pools, MemoryPool<byte> gathering, IOptions<SocketTransportOptions> options, ILoggerFactory loggers)
     : IConnectionListenerFactory, IConnectionListenerFactorySelector
 {
     private readonly ILogger _logger = loggers.CreateLogger<SlabTransportFactory>();
@@ -44,6 +48,6 @@ internal sealed class SlabTransportFactory(IMemoryPoolFactory<byte> pools, IOpti
         }
 
         MemoryPool<byte> pool = pools.Create(new MemoryPoolOptions { Owner = "kestrel" });
-        return ValueTask.FromResult<IConnectionListener>(new SlabConnectionListener(socket, pool, set, _logger));
+        return ValueTask.FromResult<IConnectionListener>(new SlabConnectionListener(socket, pool, gathering, set, _logger));
     }
 }
