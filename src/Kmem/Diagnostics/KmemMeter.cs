@@ -77,13 +77,14 @@ internal static class KmemMeter
         }
     }
 
-    private static void Make()
+    /// <summary>Tests give another name.</summary>
+    internal static void Make(string name = KmemMetrics.MeterName)
     {
-        Meter meter = new(new MeterOptions(KmemMetrics.MeterName) { Version = typeof(KmemMeter).Assembly.GetName().Version?.ToString(3) });
+        Meter meter = new(new MeterOptions(name) { Version = typeof(KmemMeter).Assembly.GetName().Version?.ToString(3) });
+        Volatile.Write(ref s_meter, meter);
         AddLevels(meter);
         AddFlows(meter);
         AddCaches(meter);
-        Volatile.Write(ref s_meter, meter);
     }
 
     private static void AddLevels(Meter meter)
@@ -115,7 +116,7 @@ internal static class KmemMeter
         Flow(meter, KmemMetrics.GuardedObjectAllocations, "{object}", "Allocations that got a guarded page.", Heaps(static heap => heap.GuardedEver));
         Flow(meter, KmemMetrics.GuardedObjectSkips, "{object}", "Allocations that were to get a guarded page and found all in use.", Heaps(static heap => heap.GuardsSkipped));
         Flow(meter, KmemMetrics.ProfileSamples, "{sample}", "Samples of the profile.", Heaps(static heap => heap.Samples));
-        meter.CreateObservableCounter(KmemMetrics.Reports, ObserveReports, "{report}", "Mistakes found, by kind.");
+        Flow(meter, KmemMetrics.Reports, "{report}", "Mistakes found, by kind.", ObserveReports);
     }
 
     private static void AddCaches(Meter meter)
@@ -127,10 +128,23 @@ internal static class KmemMeter
     }
 
     private static void Level(Meter meter, string name, string unit, string description, Func<IEnumerable<Measurement<long>>> observe) =>
-        meter.CreateObservableUpDownCounter(name, observe, unit, description);
+        Publish(() => meter.CreateObservableUpDownCounter(name, observe, unit, description));
 
     private static void Flow(Meter meter, string name, string unit, string description, Func<IEnumerable<Measurement<long>>> observe) =>
-        meter.CreateObservableCounter(name, observe, unit, description);
+        Publish(() => meter.CreateObservableCounter(name, observe, unit, description));
+
+    /// <summary>Listeners are called. One that throws must not take the heap with it that is being made, nor the process.</summary>
+    private static void Publish(Func<Instrument> create)
+    {
+        try
+        {
+            _ = create();
+        }
+        catch (Exception exception)
+        {
+            Console.Error.WriteLine($"Kmem: a listener of metrics threw {exception.GetType()}: {exception.Message}");
+        }
+    }
 
     private static Func<IEnumerable<Measurement<long>>> Heaps(Func<HeapSums, long> read)
     {

@@ -86,6 +86,7 @@ public sealed unsafe class MeterTests
     [InlineData(nameof(Child_heaps_and_caches_of_one_name_are_added_up))]
     [InlineData(nameof(Child_series_are_bounded))]
     [InlineData(nameof(Child_waiting_guarded_sampled_and_reported_are_counted))]
+    [InlineData(nameof(Child_a_listener_that_throws_does_not_take_the_heap_with_it))]
     [InlineData(nameof(Child_the_shared_heap_makes_the_meter_too))]
     public void In_a_process_of_its_own(string test)
     {
@@ -305,6 +306,28 @@ public sealed unsafe class MeterTests
         Assert.DoesNotContain("kmem.reports{already_free}", values.Keys);
         heap.Free(guarded);
         Assert.Equal(0, reader.Collect()["kmem.guarded_object.count{rare}"]);
+    }
+
+    [Fact(Explicit = true)]
+    public void Child_a_listener_that_throws_does_not_take_the_heap_with_it()
+    {
+        const string Name = "Kmem.Test";
+        List<string> published = [];
+        using MeterListener listener = new();
+        listener.InstrumentPublished = (instrument, _) =>
+        {
+            if (instrument.Meter.Name == Name)
+            {
+                published.Add(instrument.Name);
+                throw new NotSupportedException(instrument.Name);
+            }
+        };
+        listener.Start();
+        KmemMeter.Make(Name);
+        Assert.Equal(KmemMeter.Instruments, published.Count);
+        using KmemHeap heap = Make("thrown-at");
+        using MetricReader reader = new();
+        Assert.NotEmpty(reader.Instruments);
     }
 
     [Fact(Explicit = true)]
