@@ -13,6 +13,8 @@ public static class Program
 
     public static int Main(string[] arguments)
     {
+        // Maintenance that comes in between, as on a slow machine, gives slabs back and so changes which object lies behind another.
+        KmemHeap.Shared.MaintenanceIntervalMilliseconds = 0;
         Misuses.Begin();
         if (arguments is ["--table"])
         {
@@ -55,7 +57,7 @@ public static class Program
             {
             }
 
-            if (found == "at once")
+            if (found == "at once" && finder == Finder.Next)
             {
                 break;
             }
