@@ -219,6 +219,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
             SizedHeap.ReclaimUnused(Core);
             moved = SizedHeap.Reallocate(Core, pointer, sizeBytes, out misuse);
             ThrowIfMisuse(misuse, pointer, "Realloc");
+            _ = ThrowIfDamage(moved == pointer ? null : moved);
         }
 
         return moved != null ? moved : throw OutOfMemory($"{sizeBytes} bytes in place of {UsableSize(pointer)}");

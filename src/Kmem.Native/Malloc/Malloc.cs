@@ -367,7 +367,7 @@ internal static unsafe class Malloc
         }
 
         if (sizeBytes <= usable
-            && SizedHeap.RoundUp(heap, sizeBytes) >= usable / 2
+            && SizedHeap.RoundUp(heap, sizeBytes) >= SizedHeap.Capacity(heap, pointer, out _) / 2
             && Cache.TryResize(CacheRegistry.At(&heap->Registry, page->CacheIndex), pointer, sizeBytes))
         {
             return pointer;

@@ -105,6 +105,19 @@ public sealed unsafe class SwitchingTests
     }
 
     [Fact]
+    public void What_shrank_step_by_step_is_freed_by_its_last_size()
+    {
+        using KmemHeap heap = Make("Z");
+        void* pointer = heap.Alloc(1900);
+        foreach (nuint bytes in new nuint[] { 1266, 844, 600 })
+        {
+            pointer = heap.Realloc(pointer, bytes);
+        }
+
+        heap.Free(pointer, 600);
+    }
+
+    [Fact]
     public void A_full_heap_gives_up_what_waits_before_it_is_out_of_memory()
     {
         const int Size = 8192;

@@ -34,7 +34,7 @@ internal unsafe partial struct SizedHeap
 
         Page* page = Zone.PageOf(&heap->Zone, address);
         if (page->CacheIndex == 0 ? TryResizeRun(heap, page, sizeBytes)
-            : sizeBytes <= usable && RoundUp(heap, sizeBytes) >= usable / 2 && Cache.TryResize(CacheRegistry.At(&heap->Registry, page->CacheIndex), address, sizeBytes))
+            : sizeBytes <= usable && RoundUp(heap, sizeBytes) >= Capacity(heap, address, out _) / 2 && Cache.TryResize(CacheRegistry.At(&heap->Registry, page->CacheIndex), address, sizeBytes))
         {
             return address;
         }
