@@ -492,7 +492,7 @@ public sealed unsafe partial class KmemCache : IDisposable
     {
         if (misuse != Misuse.None)
         {
-            _heap.ThrowIfMisuse(misuse, pointer, $"{operation} to the cache '{Name}'");
+            _heap.ThrowIfMisuse(misuse, pointer, $"{operation} to the cache '{Name}'", _core);
         }
     }
 

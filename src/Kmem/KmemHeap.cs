@@ -76,7 +76,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(guardInterval, nameof(options));
         ArgumentOutOfRangeException.ThrowIfLessThan(options.GuardedObjects, 1, nameof(options));
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.GuardedObjects, GuardPool.SlotsMax, nameof(options));
-        _options = options;
+        _options = options.Copy();
         Restartable = ChooseFrontEnd(options.FrontEnd);
         HasFronts = isShared && Restartable && Face.CanWatchThreads;
         HeapDefinition definition = new()
@@ -478,11 +478,12 @@ public sealed unsafe partial class KmemHeap : IDisposable
         ThrowIfDamage();
     }
 
-    internal void ThrowIfMisuse(Misuse misuse, void* pointer, string operation)
+    /// <param name="cache">The cache that the caller named, where it did: the address may be nobody's any more.</param>
+    internal void ThrowIfMisuse(Misuse misuse, void* pointer, string operation, Cache* cache = null)
     {
         if (misuse != Misuse.None)
         {
-            MisuseReport.Raise(this, _options.MisusePolicy, (KmemMisuse)misuse, pointer, operation);
+            MisuseReport.Raise(this, _options.MisusePolicy, (KmemMisuse)misuse, pointer, operation, cache);
         }
     }
 

@@ -123,4 +123,6 @@ public sealed class KmemHeapOptions
     /// <see cref="KmemReports.Reported"/>, or on standard error where nobody listens. Nothing is thrown. Default false.
     /// </summary>
     public bool ReportLeaksAtDispose { get; set; }
+
+    internal KmemHeapOptions Copy() => (KmemHeapOptions)MemberwiseClone();
 }

@@ -40,6 +40,9 @@ public sealed unsafe class SlabMemoryPool : MemoryPool<byte>
     private long _ownersCreated;
     private long _lostLeases;
     private bool _isDisposed;
+
+    /// <summary>No rent is under way that did not see <see cref="_isDisposed"/>: from now on the count of leases only falls.</summary>
+    private bool _isClosed;
     private bool _isGone;
 
     /// <summary>Makes a pool of any size on the shared heap.</summary>
@@ -250,6 +253,11 @@ public sealed unsafe class SlabMemoryPool : MemoryPool<byte>
         }
 
         _depot.Clear();
+        lock (_disposal)
+        {
+            _isClosed = true;
+        }
+
         EndIfUnused();
     }
 
@@ -333,7 +341,7 @@ public sealed unsafe class SlabMemoryPool : MemoryPool<byte>
     {
         lock (_disposal)
         {
-            if (!_isGone && GetStatistics().RentedBlocks == 0)
+            if (_isClosed && !_isGone && GetStatistics().RentedBlocks == 0)
             {
                 _isGone = true;
                 if (_ownsCache)

@@ -11,6 +11,7 @@ public sealed class CheckTests
     private static readonly string[] s_letters = ["FZP", "FZPU"];
 
     private const string Good = "two_threads_that_do_nothing_wrong";
+    private const string Sized = "frees_with_the_size_that_was_asked_for";
 
     public static IEnumerable<TheoryDataRow<string, string>> Damages =>
         from name in CProgram.CasesOf("checks.c")
@@ -43,6 +44,8 @@ public sealed class CheckTests
             Outcome outcome = CProgram.Prepare("checks.c", Good, Settings.Library).With("KMEM_FRONT_END", frontEnd).With(variable, value).Run().AssertGood();
             Assert.Equal("", outcome.Error);
         }
+
+        Assert.Equal("", CProgram.Prepare("checks.c", Sized, Settings.Library).With(variable, value).Run().AssertGood().Error);
     }
 
     [Fact]

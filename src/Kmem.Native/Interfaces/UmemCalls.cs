@@ -77,8 +77,8 @@ internal static unsafe class UmemCalls
             return;
         }
 
-        nuint usable = UsableSize("umem_free", memory);
-        if (SizedHeap.RoundUp(ProcessHeap.Existing, sizeBytes) != usable)
+        _ = UsableSize("umem_free", memory);
+        if (SizedHeap.RoundUp(ProcessHeap.Existing, sizeBytes) != SizedHeap.Capacity(ProcessHeap.Existing, memory, out _))
         {
             MisuseMessage.Fail("umem_free", memory, Misuse.WrongSize);
         }

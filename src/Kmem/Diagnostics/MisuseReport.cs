@@ -15,7 +15,8 @@ internal static unsafe class MisuseReport
 {
     private const int ObjectsListedMax = 16;
 
-    public static void Raise(KmemHeap heap, KmemMisusePolicy policy, KmemMisuse misuse, void* pointer, string operation)
+    /// <param name="named">The cache that the caller named, or null. It had the object where the address is nobody's any more.</param>
+    public static void Raise(KmemHeap heap, KmemMisusePolicy policy, KmemMisuse misuse, void* pointer, string operation, Cache* named)
     {
         KmemHeap? owner = misuse == KmemMisuse.ForeignPointer ? HeapDirectory.OwnerOf(pointer) : null;
         if (owner != null && owner != heap)
@@ -25,12 +26,14 @@ internal static unsafe class MisuseReport
 
         string message = string.Create(CultureInfo.InvariantCulture, $"Kmem: {operation}: {Explain(misuse)}. {AddressDescription.Of(heap, pointer)}.");
         Page* page = Zone.PageOf(&heap.Core->Zone, pointer);
-        policy = page == null || page->CacheIndex == 0 ? policy : heap.PolicyOf(CacheRegistry.At(&heap.Core->Registry, page->CacheIndex)->UserIndex);
-        Raise(owner ?? heap, policy, misuse, (nuint)pointer, operation, message);
+        Cache* cache = page == null || page->CacheIndex == 0 ? null : CacheRegistry.At(&heap.Core->Registry, page->CacheIndex);
+        cache = cache == null && misuse == KmemMisuse.AlreadyFree ? named : cache;
+        policy = cache == null ? policy : heap.PolicyOf(cache->UserIndex);
+        Raise(owner ?? heap, policy, misuse, (nuint)pointer, operation, message, cache);
     }
 
     /// <summary>With what the tracks tell of the object, and where the mistake was made.</summary>
-    private static void Raise(KmemHeap heap, KmemMisusePolicy policy, KmemMisuse misuse, nuint pointer, string operation, string message)
+    private static void Raise(KmemHeap heap, KmemMisusePolicy policy, KmemMisuse misuse, nuint pointer, string operation, string message, Cache* owner)
     {
         Cache* cache = CheckedCacheOf(heap, pointer, out nuint start);
         ObjectUsers users = cache == null ? new ObjectUsers() : ObjectUsers.Of(cache, start);
@@ -48,7 +51,7 @@ internal static unsafe class MisuseReport
             Misuse = misuse,
             Operation = operation,
             HeapName = heap.Name,
-            CacheName = cache == null ? "" : AddressDescription.NameOf(cache),
+            CacheName = cache != null ? AddressDescription.NameOf(cache) : owner != null ? AddressDescription.NameOf(owner) : "",
             Address = pointer,
             RequestedBytes = cache == null || Cache.TrackOf(cache, start) == null ? 0 : Cache.TrackOf(cache, start)->RequestedBytes,
             AllocatedBy = users.AllocatedBy,

@@ -93,6 +93,21 @@ CASE(two_threads_that_do_nothing_wrong) {
   malloc_trim(0);
 }
 
+/* Of the preloaded library, as a program that was linked with libumem calls them. */
+extern void *umem_alloc(size_t size, int flags) __attribute__((weak));
+extern void umem_free(void *memory, size_t size) __attribute__((weak));
+
+CASE(frees_with_the_size_that_was_asked_for) {
+  static const size_t sizes[] = {1, 16, 50, 100, 1000, 5000, 33000, 100000};
+  CHECK(umem_alloc != NULL && umem_free != NULL);
+  for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+    unsigned char *memory = umem_alloc(sizes[i], 0);
+    CHECK(memory != NULL);
+    fill(memory, sizes[i], 1);
+    umem_free(memory, sizes[i]);
+  }
+}
+
 CASE(unchecked_class_is_written_past) {
   char *memory = malloc(50);
   memory[51] ^= 1;

@@ -222,8 +222,38 @@ public sealed unsafe class MisuseTests
             cache.FreeBulk([objects[0], twice, objects[2], twice, objects[3], objects[4]]);
             cache.Shrink();
         });
-        Assert.Equal((KmemMisuse.AlreadyFree, (nuint)twice), (found.Misuse, found.Address));
+        Assert.Equal((KmemMisuse.AlreadyFree, (nuint)twice, "bulk"), (found.Misuse, found.Address, found.Report!.CacheName));
         Ledger.AssertEmptyAfterTrim(heap);
+    }
+
+    [Theory]
+    [InlineData("-")]
+    [InlineData("FZPU")]
+    public void An_object_that_is_twice_in_one_bulk_free_and_whose_slab_goes_with_it_is_told_with_its_cache(string letters)
+    {
+        using KmemHeap heap = new(new KmemHeapOptions { Debug = letters });
+        using KmemCache cache = new("bulk", 4096, new KmemCacheOptions { Heap = heap, MagazineCapacity = 1 });
+        nint[] objects = new nint[20];
+        Assert.True(cache.AllocBulk(objects));
+        KmemMisuseException found = Assert.Throws<KmemMisuseException>(() =>
+        {
+            cache.FreeBulk([.. objects, objects[3]]);
+            cache.Shrink();
+        });
+        Assert.Equal((KmemMisuse.AlreadyFree, (nuint)objects[3], "bulk"), (found.Misuse, found.Address, found.Report!.CacheName));
+        Ledger.AssertEmptyAfterTrim(heap);
+    }
+
+    [Fact]
+    public void A_heap_keeps_the_settings_that_it_was_made_with()
+    {
+        KmemHeapOptions options = new() { Name = "before", MisusePolicy = KmemMisusePolicy.Throw };
+        using KmemHeap heap = new(options);
+        (options.Name, options.MisusePolicy) = ("after", KmemMisusePolicy.FailFast);
+        Assert.Equal("before", heap.Name);
+        nint pointer = (nint)heap.Alloc(100);
+        Assert.Equal(KmemMisuse.InteriorPointer, Assert.Throws<KmemMisuseException>(() => heap.Free((void*)(pointer + 8))).Misuse);
+        heap.Free((void*)pointer);
     }
 
     [Theory]

@@ -77,6 +77,17 @@ public sealed unsafe class CheckSpecTests
     public void A_block_of_nothing_means_nothing(string spec, int letters) => AssertFor(spec, "dentry", (CacheChecks)letters);
 
     [Theory]
+    [InlineData(" ", 0)]
+    [InlineData(" ; ", 0)]
+    [InlineData(" F Z ", (int)(CacheChecks.Consistency | CacheChecks.RedZones))]
+    [InlineData("F, dentry", (int)CacheChecks.Consistency)]
+    [InlineData("F ,inode , dentry ; Z", (int)CacheChecks.Consistency)]
+    [InlineData("F, den* \t;Z", (int)CacheChecks.Consistency)]
+    [InlineData("F, inode ; Z", (int)CacheChecks.RedZones)]
+    [InlineData(" - , dentry ; Z", 0)]
+    public void Blanks_mean_nothing(string spec, int letters) => AssertFor(spec, "dentry", (CacheChecks)letters);
+
+    [Theory]
     [InlineData("FZPUTA", 0)]
     [InlineData("fzputa", 0)]
     [InlineData("-", 0)]
@@ -85,7 +96,9 @@ public sealed unsafe class CheckSpecTests
     [InlineData("FX,kmalloc-*", 'X')]
     [InlineData("F,Xylophone", 0)]
     [InlineData("F,a;Q,b", 'Q')]
-    [InlineData("F, a; Z,b", ' ')]
+    [InlineData("F, a ; Z,b", 0)]
+    [InlineData("F,a b", ' ')]
+    [InlineData("F,a;Z, b,c\td;P", ' ')]
     [InlineData("FZPU kmalloc-64", '4')]
     [InlineData("1", '1')]
     [InlineData("F*", '*')]

@@ -10,6 +10,7 @@ namespace Kmem.Engine.Caches;
 ///   U;FZPU,kmalloc-*;-,inode     blocks: the first whose names match, else the one without names; - is nothing
 ///   ,dentry                      no letter: F, Z, P and U
 /// </code>
+/// Blanks around letters and names mean nothing.
 /// </summary>
 internal static unsafe class CheckSpec
 {
@@ -21,9 +22,9 @@ internal static unsafe class CheckSpec
         CacheChecks forOthers = CacheChecks.None;
         while (spec != null && *spec != 0)
         {
-            if (*spec == ';')
+            if (*spec == ';' || IsBlank(*spec))
             {
-                // A block of nothing.
+                // A block of nothing, or none yet.
                 spec++;
                 continue;
             }
@@ -51,7 +52,7 @@ internal static unsafe class CheckSpec
         return forOthers;
     }
 
-    /// <summary>The first character that is no letter of a check where one should be, or 0.</summary>
+    /// <summary>A character that is no letter of a check where one should be, a blank within a name, or 0.</summary>
     public static byte FindBad(byte* spec)
     {
         while (spec != null && *spec != 0)
@@ -62,9 +63,13 @@ internal static unsafe class CheckSpec
                 return bad;
             }
 
-            while (*spec != 0 && *spec != ';')
+            while (*spec == ',')
             {
                 spec++;
+                if (HasBlankWithin(&spec))
+                {
+                    return (byte)' ';
+                }
             }
 
             spec += *spec == ';' ? 1 : 0;
@@ -80,6 +85,11 @@ internal static unsafe class CheckSpec
         bool isEmpty = true;
         for (; **spec != 0 && **spec != ',' && **spec != ';'; (*spec)++)
         {
+            if (IsBlank(**spec))
+            {
+                continue;
+            }
+
             CacheChecks letter = LetterOf(**spec);
             if (letter == CacheChecks.None && **spec != '-')
             {
@@ -108,7 +118,7 @@ internal static unsafe class CheckSpec
     /// <summary>Whether a pattern, which ends with a comma, a semicolon or the text, matches the name. Leaves the position behind the pattern.</summary>
     private static bool Matches(byte** pattern, byte* name)
     {
-        byte* at = *pattern;
+        byte* at = AfterBlanks(*pattern);
         byte* star = null;
         byte* tried = null;
         bool matches = true;
@@ -141,7 +151,7 @@ internal static unsafe class CheckSpec
             at++;
         }
 
-        matches = matches && IsEnd(*at);
+        matches = matches && IsEnd(*AfterBlanks(at));
         for (at = *pattern; !IsEnd(*at); at++)
         {
         }
@@ -149,6 +159,37 @@ internal static unsafe class CheckSpec
         *pattern = at;
         return matches;
     }
+
+    /// <summary>No name has blanks. Leaves the position behind the pattern.</summary>
+    private static bool HasBlankWithin(byte** pattern)
+    {
+        byte* at = AfterBlanks(*pattern);
+        while (!IsEnd(*at) && !IsBlank(*at))
+        {
+            at++;
+        }
+
+        bool isWithin = !IsEnd(*AfterBlanks(at));
+        while (!IsEnd(*at))
+        {
+            at++;
+        }
+
+        *pattern = at;
+        return isWithin;
+    }
+
+    private static byte* AfterBlanks(byte* at)
+    {
+        while (IsBlank(*at))
+        {
+            at++;
+        }
+
+        return at;
+    }
+
+    private static bool IsBlank(byte c) => c is (byte)' ' or (byte)'\t';
 
     private static bool IsEnd(byte c) => c is 0 or (byte)',' or (byte)';';
 }
