@@ -48,7 +48,7 @@ public sealed unsafe class KmemCache<T> : IDisposable
     /// <summary>An object with an owner that frees it: no pointer, no <c>unsafe</c>.</summary>
     /// <returns>The owner.</returns>
     /// <exception cref="OutOfMemoryException">Memory is out.</exception>
-    public KmemOwned<T> Rent() => new(this, Alloc());
+    public KmemOwned<T> Rent() => new(_cache.Heap, _cache, Alloc());
 
     /// <inheritdoc cref="KmemCache.AllocBulk"/>
     public bool AllocBulk(Span<nint> objects) => _cache.AllocBulk(objects);

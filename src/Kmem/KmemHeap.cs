@@ -257,18 +257,6 @@ public sealed unsafe partial class KmemHeap : IDisposable
         }
     }
 
-    /// <summary>Memory with an owner that frees it, as <see cref="System.Memory{T}"/>: no pointer, no <c>unsafe</c>.</summary>
-    /// <typeparam name="T">A type without references.</typeparam>
-    /// <param name="length">Elements.</param>
-    /// <param name="isZeroed">Whether it reads as zero; else it is not initialised.</param>
-    /// <param name="alignmentBytes">A power of two up to 1 GiB; 0, the default, is 16.</param>
-    /// <returns>The owner, which is an <see cref="System.Buffers.IMemoryOwner{T}"/>.</returns>
-    /// <exception cref="ArgumentException">A negative length, or a number that is no alignment.</exception>
-    /// <exception cref="OutOfMemoryException">Memory is out.</exception>
-    /// <exception cref="ObjectDisposedException">The heap was disposed.</exception>
-    public KmemMemory<T> AllocMemory<T>(int length, bool isZeroed = false, nuint alignmentBytes = 0)
-        where T : unmanaged => new(this, length, isZeroed, alignmentBytes);
-
     /// <inheritdoc cref="Kmalloc.UsableSize"/>
     /// <safety>As for <see cref="Kmalloc.UsableSize"/>.</safety>
     public nuint UsableSize(void* pointer)
@@ -478,7 +466,7 @@ public sealed unsafe partial class KmemHeap : IDisposable
         ThrowIfDamage();
     }
 
-    /// <param name="cache">The cache that the caller named, where it did: the address may be nobody's any more.</param>
+    /// <summary>With the cache that the caller named, where it did: the address may be nobody's any more.</summary>
     internal void ThrowIfMisuse(Misuse misuse, void* pointer, string operation, Cache* cache = null)
     {
         if (misuse != Misuse.None)

@@ -73,13 +73,13 @@ public sealed class KmemObjectCache<T> : IDisposable
     public void Return(T item)
     {
         ArgumentNullException.ThrowIfNull(item);
-        if (!_policy.Return(item))
+        if (Volatile.Read(ref _isDisposed) || !_policy.Return(item))
         {
             Drop(item);
             return;
         }
 
-        if (Volatile.Read(ref _isDisposed) || (Interlocked.CompareExchange(ref Own().First, item, null) != null && !TryKeep(item)))
+        if (Interlocked.CompareExchange(ref Own().First, item, null) != null && !TryKeep(item))
         {
             Drop(item);
         }

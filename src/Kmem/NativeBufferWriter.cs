@@ -41,23 +41,23 @@ public sealed unsafe class NativeBufferWriter : IBufferWriter<byte>, IDisposable
     }
 
     /// <summary>What was written. Valid until the next write.</summary>
-    /// <exception cref="ObjectDisposedException">The writer was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The writer or its heap was disposed.</exception>
     public ReadOnlySpan<byte> WrittenSpan
     {
         get
         {
-            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            ThrowIfDisposed();
             return new ReadOnlySpan<byte>(_start, _written);
         }
     }
 
     /// <summary>The same as memory: a window on where the bytes are, also after later writes.</summary>
-    /// <exception cref="ObjectDisposedException">The writer was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The writer or its heap was disposed.</exception>
     public ReadOnlyMemory<byte> WrittenMemory
     {
         get
         {
-            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            ThrowIfDisposed();
             return Window.Slice(0, _written);
         }
     }
@@ -75,10 +75,10 @@ public sealed unsafe class NativeBufferWriter : IBufferWriter<byte>, IDisposable
     /// <summary>So many bytes after <see cref="GetSpan"/> are written.</summary>
     /// <param name="count">Bytes.</param>
     /// <exception cref="ArgumentOutOfRangeException">Negative, or more than there is room for.</exception>
-    /// <exception cref="ObjectDisposedException">The writer was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The writer or its heap was disposed.</exception>
     public void Advance(int count)
     {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        ThrowIfDisposed();
         if ((uint)count > (uint)(_capacity - _written))
         {
             throw new ArgumentOutOfRangeException(nameof(count), count, $"The writer has room for {_capacity - _written} bytes.");
@@ -90,9 +90,10 @@ public sealed unsafe class NativeBufferWriter : IBufferWriter<byte>, IDisposable
     /// <inheritdoc/>
     /// <exception cref="ArgumentOutOfRangeException">Negative.</exception>
     /// <exception cref="OutOfMemoryException">Memory is out, or more than 2 GiB would be written.</exception>
-    /// <exception cref="ObjectDisposedException">The writer was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The writer or its heap was disposed.</exception>
     public Span<byte> GetSpan(int sizeHint = 0)
     {
+        ArgumentOutOfRangeException.ThrowIfNegative(sizeHint);
         EnsureRoom(sizeHint);
         return new Span<byte>(_start + _written, _capacity - _written);
     }
@@ -101,33 +102,46 @@ public sealed unsafe class NativeBufferWriter : IBufferWriter<byte>, IDisposable
     /// <remarks>It stays valid when the writer grows: it is a window on where the bytes are then. While a window is pinned the writer cannot grow.</remarks>
     /// <exception cref="ArgumentOutOfRangeException">Negative.</exception>
     /// <exception cref="OutOfMemoryException">As for <see cref="GetSpan"/>.</exception>
-    /// <exception cref="ObjectDisposedException">The writer was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The writer or its heap was disposed.</exception>
     public Memory<byte> GetMemory(int sizeHint = 0)
     {
+        ArgumentOutOfRangeException.ThrowIfNegative(sizeHint);
         EnsureRoom(sizeHint);
         return Window.Slice(_written, _capacity - _written);
     }
 
     /// <summary>Appends bytes.</summary>
-    /// <param name="bytes">Bytes; not of this writer.</param>
+    /// <param name="bytes">Bytes; may be of this writer.</param>
     /// <exception cref="OutOfMemoryException">As for <see cref="GetSpan"/>.</exception>
-    /// <exception cref="ObjectDisposedException">The writer was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The writer or its heap was disposed.</exception>
     public void Write(ReadOnlySpan<byte> bytes)
     {
-        EnsureRoom(bytes.Length);
+        ThrowIfDisposed();
+        if (bytes.Length > _capacity - _written)
+        {
+            // They may move with the writer.
+            fixed (byte* from = bytes)
+            {
+                nint offset = (nint)(from - _start);
+                bool isOwn = from >= _start && from < _start + _capacity;
+                EnsureRoom(bytes.Length);
+                bytes = isOwn ? new ReadOnlySpan<byte>(_start + offset, bytes.Length) : bytes;
+            }
+        }
+
         bytes.CopyTo(new Span<byte>(_start + _written, _capacity - _written));
         _written += bytes.Length;
     }
 
     /// <summary>Forgets what was written and keeps the memory.</summary>
-    /// <exception cref="ObjectDisposedException">The writer was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The writer or its heap was disposed.</exception>
     public void Clear()
     {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        ThrowIfDisposed();
         _written = 0;
     }
 
-    /// <summary>Frees the memory. The second time it does nothing.</summary>
+    /// <summary>Frees the memory. The second time, and when the heap was disposed, it does nothing.</summary>
     /// <exception cref="InvalidOperationException">A window is pinned.</exception>
     public void Dispose()
     {
@@ -135,7 +149,7 @@ public sealed unsafe class NativeBufferWriter : IBufferWriter<byte>, IDisposable
         {
             ThrowIfPinned();
             _isDisposed = true;
-            _heap.Free(_start);
+            _heap.FreeOfOwner(_start);
             _start = null;
             _capacity = _written = 0;
         }
@@ -143,8 +157,7 @@ public sealed unsafe class NativeBufferWriter : IBufferWriter<byte>, IDisposable
 
     private void EnsureRoom(int bytes)
     {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
-        ArgumentOutOfRangeException.ThrowIfNegative(bytes);
+        ThrowIfDisposed();
         bytes = bytes == 0 ? 1 : bytes;
         if (bytes > _capacity - _written)
         {
@@ -166,6 +179,12 @@ public sealed unsafe class NativeBufferWriter : IBufferWriter<byte>, IDisposable
         _capacity = capacity;
     }
 
+    private void ThrowIfDisposed()
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        _heap.ThrowIfGone(this);
+    }
+
     private void ThrowIfPinned()
     {
         if (_window?.IsPinned == true)
@@ -185,19 +204,31 @@ public sealed unsafe class NativeBufferWriter : IBufferWriter<byte>, IDisposable
 
         public override Span<byte> GetSpan()
         {
-            ObjectDisposedException.ThrowIf(writer._isDisposed, writer);
+            writer.ThrowIfDisposed();
             return new Span<byte>(writer._start, writer._capacity);
         }
 
         public override MemoryHandle Pin(int elementIndex = 0)
         {
-            ObjectDisposedException.ThrowIf(writer._isDisposed, writer);
+            writer.ThrowIfDisposed();
             ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)elementIndex, (uint)writer._capacity, nameof(elementIndex));
             _ = Interlocked.Increment(ref _pins);
             return new MemoryHandle(writer._start + elementIndex, default, this);
         }
 
-        public override void Unpin() => _ = Interlocked.Decrement(ref _pins);
+        public override void Unpin()
+        {
+            int pins;
+            do
+            {
+                pins = Volatile.Read(ref _pins);
+                if (pins == 0)
+                {
+                    throw new InvalidOperationException($"The memory of a {nameof(NativeBufferWriter)} is not pinned: a handle was disposed twice.");
+                }
+            }
+            while (Interlocked.CompareExchange(ref _pins, pins - 1, pins) != pins);
+        }
 
         /// <summary>The writer owns the memory.</summary>
         protected override void Dispose(bool disposing)

@@ -11,8 +11,9 @@ namespace Kmem;
 /// <typeparam name="TKey">A type without references that compares itself.</typeparam>
 /// <typeparam name="TValue">A type without references.</typeparam>
 /// <remarks>
-/// Behaves like <see cref="Dictionary{TKey, TValue}"/>, and gives references to its values besides. Those are not used after an entry was added, or the dictionary cleared or disposed. Not thread-safe. A dictionary that is not disposed
-/// leaks; it has no finaliser, since a reference into it may still be in use.
+/// <para>Behaves like <see cref="Dictionary{TKey, TValue}"/>, and gives references to its values besides. Those are not used after an entry was added, or the dictionary trimmed, cleared or disposed. One difference: who goes
+/// through the entries must not remove any meanwhile. A key's own <c>Equals</c> must not change the dictionary.</para>
+/// <para>Not thread-safe. A dictionary that is not disposed leaks; it has no finaliser, since a reference into it may still be in use.</para>
 /// </remarks>
 public sealed unsafe class NativeDictionary<TKey, TValue> : IDisposable, IReadOnlyCollection<KeyValuePair<TKey, TValue>>
     where TKey : unmanaged, IEquatable<TKey>
@@ -76,12 +77,12 @@ public sealed unsafe class NativeDictionary<TKey, TValue> : IDisposable, IReadOn
     /// <param name="key">The key.</param>
     /// <exception cref="KeyNotFoundException">Getting: there is no such key.</exception>
     /// <exception cref="OutOfMemoryException">Setting: memory is out; nothing has changed.</exception>
-    /// <exception cref="ObjectDisposedException">The dictionary was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The dictionary or its heap was disposed.</exception>
     public TValue this[TKey key]
     {
         get
         {
-            Entry* entry = Find(key);
+            Entry* entry = Find(key, HashOf(key));
             return entry != null ? entry->Value : throw new KeyNotFoundException($"The key '{key}' is not in the {nameof(NativeDictionary<,>)}.");
         }
 
@@ -93,7 +94,7 @@ public sealed unsafe class NativeDictionary<TKey, TValue> : IDisposable, IReadOn
     /// <param name="value">The value.</param>
     /// <exception cref="ArgumentException">The key is there already.</exception>
     /// <exception cref="OutOfMemoryException">Memory is out; nothing has changed.</exception>
-    /// <exception cref="ObjectDisposedException">The dictionary was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The dictionary or its heap was disposed.</exception>
     public void Add(TKey key, TValue value)
     {
         if (!TryAdd(key, value))
@@ -107,7 +108,7 @@ public sealed unsafe class NativeDictionary<TKey, TValue> : IDisposable, IReadOn
     /// <param name="value">The value.</param>
     /// <returns>Whether it was added.</returns>
     /// <exception cref="OutOfMemoryException">Memory is out; nothing has changed.</exception>
-    /// <exception cref="ObjectDisposedException">The dictionary was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The dictionary or its heap was disposed.</exception>
     public bool TryAdd(TKey key, TValue value)
     {
         ref TValue place = ref GetValueRefOrAddDefault(key, out bool exists);
@@ -123,10 +124,10 @@ public sealed unsafe class NativeDictionary<TKey, TValue> : IDisposable, IReadOn
     /// <param name="key">The key.</param>
     /// <param name="value">The value, or its default.</param>
     /// <returns>Whether the key is there.</returns>
-    /// <exception cref="ObjectDisposedException">The dictionary was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The dictionary or its heap was disposed.</exception>
     public bool TryGetValue(TKey key, [MaybeNullWhen(false)] out TValue value)
     {
-        Entry* entry = Find(key);
+        Entry* entry = Find(key, HashOf(key));
         value = entry != null ? entry->Value : default;
         return entry != null;
     }
@@ -134,22 +135,24 @@ public sealed unsafe class NativeDictionary<TKey, TValue> : IDisposable, IReadOn
     /// <summary>Whether there is such a key.</summary>
     /// <param name="key">The key.</param>
     /// <returns>Whether it is there.</returns>
-    /// <exception cref="ObjectDisposedException">The dictionary was disposed.</exception>
-    public bool ContainsKey(TKey key) => Find(key) != null;
+    /// <exception cref="ObjectDisposedException">The dictionary or its heap was disposed.</exception>
+    public bool ContainsKey(TKey key) => Find(key, HashOf(key)) != null;
 
     /// <summary>A value itself, not a copy; added as its default if it is not there.</summary>
     /// <param name="key">The key.</param>
     /// <param name="exists">Whether it was there.</param>
     /// <returns>The value; not used after an entry was added, or the dictionary cleared or disposed.</returns>
     /// <exception cref="OutOfMemoryException">Memory is out; nothing has changed.</exception>
-    /// <exception cref="ObjectDisposedException">The dictionary was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The dictionary or its heap was disposed.</exception>
     public ref TValue GetValueRefOrAddDefault(TKey key, out bool exists)
     {
-        Entry* entry = Find(key);
+        // What a key's own hash throws leaves before anything has changed.
+        uint hash = HashOf(key);
+        Entry* entry = Find(key, hash);
         exists = entry != null;
         if (!exists)
         {
-            entry = AddNew(key);
+            entry = AddNew(key, hash);
         }
 
         return ref entry->Value;
@@ -158,24 +161,24 @@ public sealed unsafe class NativeDictionary<TKey, TValue> : IDisposable, IReadOn
     /// <summary>A value itself, not a copy; a null reference (<see cref="Unsafe.IsNullRef{T}(ref readonly T)"/>) if it is not there.</summary>
     /// <param name="key">The key.</param>
     /// <returns>As for <see cref="GetValueRefOrAddDefault"/>.</returns>
-    /// <exception cref="ObjectDisposedException">The dictionary was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The dictionary or its heap was disposed.</exception>
     public ref TValue GetValueRefOrNullRef(TKey key)
     {
-        Entry* entry = Find(key);
+        Entry* entry = Find(key, HashOf(key));
         return ref entry != null ? ref entry->Value : ref Unsafe.NullRef<TValue>();
     }
 
     /// <summary>Takes an entry out.</summary>
     /// <param name="key">Its key.</param>
     /// <returns>Whether it was there.</returns>
-    /// <exception cref="ObjectDisposedException">The dictionary was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The dictionary or its heap was disposed.</exception>
     public bool Remove(TKey key) => Remove(key, out _);
 
     /// <summary>Takes an entry out.</summary>
     /// <param name="key">Its key.</param>
     /// <param name="value">The value that it had, or its default.</param>
     /// <returns>Whether it was there.</returns>
-    /// <exception cref="ObjectDisposedException">The dictionary was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The dictionary or its heap was disposed.</exception>
     public bool Remove(TKey key, out TValue value)
     {
         ThrowIfDisposed();
@@ -217,7 +220,7 @@ public sealed unsafe class NativeDictionary<TKey, TValue> : IDisposable, IReadOn
     }
 
     /// <summary>Forgets all entries and keeps the memory.</summary>
-    /// <exception cref="ObjectDisposedException">The dictionary was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The dictionary or its heap was disposed.</exception>
     public void Clear()
     {
         ThrowIfDisposed();
@@ -235,7 +238,7 @@ public sealed unsafe class NativeDictionary<TKey, TValue> : IDisposable, IReadOn
     /// <param name="capacity">Entries.</param>
     /// <exception cref="ArgumentOutOfRangeException">Negative, or more than 2³⁰.</exception>
     /// <exception cref="OutOfMemoryException">Memory is out; nothing has changed.</exception>
-    /// <exception cref="ObjectDisposedException">The dictionary was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The dictionary or its heap was disposed.</exception>
     public void EnsureCapacity(int capacity)
     {
         ThrowIfDisposed();
@@ -248,14 +251,54 @@ public sealed unsafe class NativeDictionary<TKey, TValue> : IDisposable, IReadOn
         }
     }
 
-    /// <summary>Frees the memory. The second time it does nothing.</summary>
+    /// <summary>Gives back what memory the entries do not need. Needs none itself.</summary>
+    /// <exception cref="ObjectDisposedException">The dictionary or its heap was disposed.</exception>
+    public void TrimExcess()
+    {
+        ThrowIfDisposed();
+        int count = Count;
+        int capacity = count == 0 ? 0 : CapacityFor(count);
+        if (capacity == _capacity)
+        {
+            return;
+        }
+
+        // Entries move up into the gaps; those behind the last one are then nobody's.
+        int next = 0;
+        for (int index = 0; index < _used; index++)
+        {
+            if (_entries[index].Next >= End)
+            {
+                _entries[next++] = _entries[index];
+            }
+        }
+
+        (_used, _freeCount, _firstFree, _capacity) = (count, 0, End, capacity);
+        _version++;
+        if (count == 0)
+        {
+            _heap.Free(_buckets);
+            _heap.Free(_entries);
+            _buckets = null;
+            _entries = null;
+            return;
+        }
+
+        // The dictionary is whole before memory changes its size.
+        new Span<int>(_buckets, capacity).Clear();
+        LinkAll();
+        _buckets = (int*)_heap.Realloc(_buckets, (nuint)capacity * sizeof(int));
+        _entries = (Entry*)_heap.Realloc(_entries, (nuint)capacity * (nuint)sizeof(Entry));
+    }
+
+    /// <summary>Frees the memory. The second time, and when the heap was disposed, it does nothing.</summary>
     public void Dispose()
     {
         if (!_isDisposed)
         {
             _isDisposed = true;
-            _heap.Free(_buckets);
-            _heap.Free(_entries);
+            _heap.FreeOfOwner(_buckets);
+            _heap.FreeOfOwner(_entries);
             _buckets = null;
             _entries = null;
             _capacity = _used = _freeCount = 0;
@@ -265,7 +308,7 @@ public sealed unsafe class NativeDictionary<TKey, TValue> : IDisposable, IReadOn
 
     /// <summary>The entries in no certain order.</summary>
     /// <returns>An enumerator that finds changes of the dictionary meanwhile.</returns>
-    /// <exception cref="ObjectDisposedException">The dictionary was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The dictionary or its heap was disposed.</exception>
     public Enumerator GetEnumerator()
     {
         ThrowIfDisposed();
@@ -279,9 +322,11 @@ public sealed unsafe class NativeDictionary<TKey, TValue> : IDisposable, IReadOn
     /// <summary>The high bits of a product with an odd number are spread well, whatever the key's own hash is.</summary>
     private static uint HashOf(TKey key) => (uint)key.GetHashCode() * 0x9E3779B1u;
 
+    private static int CapacityFor(int entries) => (int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(entries, LeastEntries));
+
     private static int ShiftFor(int capacity) => 32 - BitOperations.Log2((uint)capacity);
 
-    private Entry* Find(TKey key)
+    private Entry* Find(TKey key, uint hash)
     {
         ThrowIfDisposed();
         if (_buckets == null)
@@ -289,7 +334,6 @@ public sealed unsafe class NativeDictionary<TKey, TValue> : IDisposable, IReadOn
             return null;
         }
 
-        uint hash = HashOf(key);
         for (int index = _buckets[hash >> ShiftFor(_capacity)] - 1; index != End; index = _entries[index].Next)
         {
             Entry* entry = _entries + index;
@@ -302,7 +346,7 @@ public sealed unsafe class NativeDictionary<TKey, TValue> : IDisposable, IReadOn
         return null;
     }
 
-    private Entry* AddNew(TKey key)
+    private Entry* AddNew(TKey key, uint hash)
     {
         int index;
         if (_freeCount != 0)
@@ -321,7 +365,6 @@ public sealed unsafe class NativeDictionary<TKey, TValue> : IDisposable, IReadOn
             index = _used++;
         }
 
-        uint hash = HashOf(key);
         int* bucket = &_buckets[hash >> ShiftFor(_capacity)];
         _entries[index] = new Entry { Hash = hash, Next = *bucket - 1, Key = key };
         *bucket = index + 1;
@@ -332,7 +375,7 @@ public sealed unsafe class NativeDictionary<TKey, TValue> : IDisposable, IReadOn
     /// <summary>As many buckets as entries, a power of two. Without memory nothing changes.</summary>
     private void Resize(int wanted)
     {
-        int capacity = (int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(wanted, LeastEntries));
+        int capacity = CapacityFor(wanted);
         int* buckets = (int*)_heap.AllocZeroed((nuint)capacity * sizeof(int));
         try
         {
@@ -347,19 +390,29 @@ public sealed unsafe class NativeDictionary<TKey, TValue> : IDisposable, IReadOn
         _heap.Free(_buckets);
         _buckets = buckets;
         _capacity = capacity;
+        LinkAll();
+    }
+
+    /// <summary>Puts every entry into the chain of its bucket. The buckets are empty.</summary>
+    private void LinkAll()
+    {
         for (int index = 0; index < _used; index++)
         {
             Entry* entry = _entries + index;
             if (entry->Next >= End)
             {
-                int* bucket = &buckets[entry->Hash >> ShiftFor(capacity)];
+                int* bucket = &_buckets[entry->Hash >> ShiftFor(_capacity)];
                 entry->Next = *bucket - 1;
                 *bucket = index + 1;
             }
         }
     }
 
-    private void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(_isDisposed, this);
+    private void ThrowIfDisposed()
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        _heap.ThrowIfGone(this);
+    }
 
     /// <summary>Goes through the entries of a dictionary.</summary>
     public struct Enumerator : IEnumerator<KeyValuePair<TKey, TValue>>
@@ -381,6 +434,7 @@ public sealed unsafe class NativeDictionary<TKey, TValue> : IDisposable, IReadOn
 
         /// <inheritdoc/>
         /// <exception cref="InvalidOperationException">The dictionary was changed or disposed.</exception>
+        /// <exception cref="ObjectDisposedException">Its heap was disposed.</exception>
         public bool MoveNext()
         {
             if (_version != _dictionary._version)
@@ -388,6 +442,7 @@ public sealed unsafe class NativeDictionary<TKey, TValue> : IDisposable, IReadOn
                 throw new InvalidOperationException($"The {nameof(NativeDictionary<,>)} was changed or disposed while it was gone through.");
             }
 
+            _dictionary._heap.ThrowIfGone(_dictionary);
             while (_next < _dictionary._used)
             {
                 Entry* entry = _dictionary._entries + _next++;

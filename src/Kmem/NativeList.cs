@@ -52,13 +52,13 @@ public sealed unsafe class NativeList<T> : IDisposable, IReadOnlyList<T>
     /// <summary>An element itself, not a copy.</summary>
     /// <param name="index">Its place.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such element.</exception>
-    /// <exception cref="ObjectDisposedException">The list was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The list or its heap was disposed.</exception>
     public ref T this[int index]
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         get
         {
-            if ((uint)index >= (uint)_count)
+            if ((uint)index >= (uint)_count || _heap.IsDisposed)
             {
                 ThrowNoElement(index);
             }
@@ -72,11 +72,11 @@ public sealed unsafe class NativeList<T> : IDisposable, IReadOnlyList<T>
     /// <summary>Appends an element.</summary>
     /// <param name="item">The element.</param>
     /// <exception cref="OutOfMemoryException">Memory is out, or there are 2³¹ − 1 elements.</exception>
-    /// <exception cref="ObjectDisposedException">The list was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The list or its heap was disposed.</exception>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Add(T item)
     {
-        if (_count == _capacity)
+        if (_count == _capacity || _heap.IsDisposed)
         {
             Grow(1);
         }
@@ -88,7 +88,7 @@ public sealed unsafe class NativeList<T> : IDisposable, IReadOnlyList<T>
     /// <summary>Appends elements.</summary>
     /// <param name="items">The elements; may be of this list.</param>
     /// <exception cref="OutOfMemoryException">As for <see cref="Add"/>.</exception>
-    /// <exception cref="ObjectDisposedException">The list was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The list or its heap was disposed.</exception>
     public void AddRange(ReadOnlySpan<T> items)
     {
         ThrowIfDisposed();
@@ -114,7 +114,7 @@ public sealed unsafe class NativeList<T> : IDisposable, IReadOnlyList<T>
     /// <param name="item">The element.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such place.</exception>
     /// <exception cref="OutOfMemoryException">As for <see cref="Add"/>.</exception>
-    /// <exception cref="ObjectDisposedException">The list was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The list or its heap was disposed.</exception>
     public void Insert(int index, T item)
     {
         ThrowIfDisposed();
@@ -133,14 +133,14 @@ public sealed unsafe class NativeList<T> : IDisposable, IReadOnlyList<T>
     /// <summary>Takes an element out; those behind it move up.</summary>
     /// <param name="index">Its place.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such element.</exception>
-    /// <exception cref="ObjectDisposedException">The list was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The list or its heap was disposed.</exception>
     public void RemoveAt(int index) => RemoveRange(index, 1);
 
     /// <summary>Takes elements out.</summary>
     /// <param name="index">Place of the first.</param>
     /// <param name="count">How many.</param>
     /// <exception cref="ArgumentOutOfRangeException">There are no such elements.</exception>
-    /// <exception cref="ObjectDisposedException">The list was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The list or its heap was disposed.</exception>
     public void RemoveRange(int index, int count)
     {
         ThrowIfDisposed();
@@ -159,7 +159,7 @@ public sealed unsafe class NativeList<T> : IDisposable, IReadOnlyList<T>
     /// <summary>Takes an element out; the last one takes its place. Does not keep the order, and moves one element only.</summary>
     /// <param name="index">Its place.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such element.</exception>
-    /// <exception cref="ObjectDisposedException">The list was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The list or its heap was disposed.</exception>
     public void RemoveAtSwapBack(int index)
     {
         this[index] = _start[_count - 1];
@@ -168,7 +168,7 @@ public sealed unsafe class NativeList<T> : IDisposable, IReadOnlyList<T>
     }
 
     /// <summary>Forgets all elements and keeps the memory.</summary>
-    /// <exception cref="ObjectDisposedException">The list was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The list or its heap was disposed.</exception>
     public void Clear()
     {
         ThrowIfDisposed();
@@ -178,7 +178,7 @@ public sealed unsafe class NativeList<T> : IDisposable, IReadOnlyList<T>
 
     /// <summary>All elements. Not used after the list grew, shrank or was disposed.</summary>
     /// <returns>The elements themselves.</returns>
-    /// <exception cref="ObjectDisposedException">The list was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The list or its heap was disposed.</exception>
     public Span<T> AsSpan()
     {
         ThrowIfDisposed();
@@ -189,7 +189,7 @@ public sealed unsafe class NativeList<T> : IDisposable, IReadOnlyList<T>
     /// <param name="capacity">Elements.</param>
     /// <exception cref="ArgumentOutOfRangeException">A negative capacity.</exception>
     /// <exception cref="OutOfMemoryException">Memory is out.</exception>
-    /// <exception cref="ObjectDisposedException">The list was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The list or its heap was disposed.</exception>
     public void EnsureCapacity(int capacity)
     {
         ThrowIfDisposed();
@@ -201,7 +201,7 @@ public sealed unsafe class NativeList<T> : IDisposable, IReadOnlyList<T>
     }
 
     /// <summary>Gives back what memory the elements do not need.</summary>
-    /// <exception cref="ObjectDisposedException">The list was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The list or its heap was disposed.</exception>
     public void TrimExcess()
     {
         ThrowIfDisposed();
@@ -219,13 +219,13 @@ public sealed unsafe class NativeList<T> : IDisposable, IReadOnlyList<T>
         _version++;
     }
 
-    /// <summary>Frees the memory. The second time it does nothing.</summary>
+    /// <summary>Frees the memory. The second time, and when the heap was disposed, it does nothing.</summary>
     public void Dispose()
     {
         if (!_isDisposed)
         {
             _isDisposed = true;
-            _heap.Free(_start);
+            _heap.FreeOfOwner(_start);
             _start = null;
             _count = _capacity = 0;
             _version++;
@@ -234,7 +234,7 @@ public sealed unsafe class NativeList<T> : IDisposable, IReadOnlyList<T>
 
     /// <summary>The elements in order, as they are when they are come to.</summary>
     /// <returns>An enumerator that finds changes of the list meanwhile.</returns>
-    /// <exception cref="ObjectDisposedException">The list was disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The list or its heap was disposed.</exception>
     public Enumerator GetEnumerator()
     {
         ThrowIfDisposed();
@@ -261,7 +261,11 @@ public sealed unsafe class NativeList<T> : IDisposable, IReadOnlyList<T>
         _capacity = (int)Math.Min((ulong)(bytes / (nuint)sizeof(T)), int.MaxValue);
     }
 
-    private void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(_isDisposed, this);
+    private void ThrowIfDisposed()
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        _heap.ThrowIfGone(this);
+    }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void ThrowNoElement(int index)
@@ -290,6 +294,7 @@ public sealed unsafe class NativeList<T> : IDisposable, IReadOnlyList<T>
 
         /// <inheritdoc/>
         /// <exception cref="InvalidOperationException">The list was changed or disposed.</exception>
+        /// <exception cref="ObjectDisposedException">Its heap was disposed.</exception>
         public bool MoveNext()
         {
             if (_version != _list._version)
@@ -297,6 +302,7 @@ public sealed unsafe class NativeList<T> : IDisposable, IReadOnlyList<T>
                 throw new InvalidOperationException($"The {nameof(NativeList<>)} was changed or disposed while it was gone through.");
             }
 
+            _list._heap.ThrowIfGone(_list);
             bool isThere = _next < _list._count;
             Current = isThere ? _list._start[_next++] : default;
             return isThere;

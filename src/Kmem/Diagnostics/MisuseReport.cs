@@ -15,7 +15,7 @@ internal static unsafe class MisuseReport
 {
     private const int ObjectsListedMax = 16;
 
-    /// <param name="named">The cache that the caller named, or null. It had the object where the address is nobody's any more.</param>
+    /// <summary>The named cache, or null, is the one that the caller said. It had the object where the address is nobody's any more.</summary>
     public static void Raise(KmemHeap heap, KmemMisusePolicy policy, KmemMisuse misuse, void* pointer, string operation, Cache* named)
     {
         KmemHeap? owner = misuse == KmemMisuse.ForeignPointer ? HeapDirectory.OwnerOf(pointer) : null;

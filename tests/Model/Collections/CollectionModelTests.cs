@@ -169,6 +169,11 @@ public sealed class CollectionModelTests
                 dictionary.EnsureCapacity(a * 4);
                 Assert.True(dictionary.Capacity >= a * 4);
                 break;
+            case 94:
+                dictionary.TrimExcess();
+                Assert.True(dictionary.Capacity >= model.Count && (dictionary.Capacity < 2 * model.Count || dictionary.Capacity <= 8));
+                AssertSame(model, dictionary);
+                break;
             case 93:
                 dictionary.Clear();
                 model.Clear();

@@ -84,12 +84,63 @@ public sealed class BufferWriterTests
     }
 
     [Fact]
+    public void It_takes_its_own_bytes_though_they_move()
+    {
+        using KmemHeap heap = SurfaceHeap.Make(KmemFrontEnd.Auto, static options => options.Debug = "FZP");
+        using NativeBufferWriter writer = new(heap: heap);
+        writer.Write("abcdefg"u8);
+        for (int times = 0; times < 12; times++)
+        {
+            writer.Write(writer.WrittenSpan);
+        }
+
+        Assert.Equal(7 << 12, writer.WrittenCount);
+        for (int start = 0; start < writer.WrittenCount; start += 7)
+        {
+            Assert.True(writer.WrittenSpan.Slice(start, 7).SequenceEqual("abcdefg"u8), $"at {start}");
+        }
+    }
+
+    [Fact]
+    public void A_pin_that_ends_twice_is_found()
+    {
+        using NativeBufferWriter writer = new(100);
+        MemoryHandle handle = writer.GetMemory().Pin();
+        MemoryHandle copy = handle;
+        handle.Dispose();
+        Assert.Throws<InvalidOperationException>(copy.Dispose);
+        _ = writer.GetSpan(writer.Capacity + 1);
+    }
+
+    [Fact]
+    public void Writing_allocates_no_managed_memory()
+    {
+        using NativeBufferWriter writer = new();
+        _ = writer.GetMemory();
+        for (int round = 0; round < 3; round++)
+        {
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            for (int index = 0; index < 20_000; index++)
+            {
+                writer.Write("0123456789"u8);
+                writer.GetSpan(4).Clear();
+                writer.Advance(4);
+                writer.GetMemory(4).Span.Clear();
+                writer.Advance(4);
+            }
+
+            Assert.True(round == 0 || GC.GetAllocatedBytesForCurrentThread() == before, "managed memory was allocated");
+        }
+    }
+
+    [Fact]
     public void Wrong_counts_are_refused()
     {
         using NativeBufferWriter writer = new(100);
         Assert.Throws<ArgumentOutOfRangeException>(() => writer.Advance(-1));
         Assert.Throws<ArgumentOutOfRangeException>(() => writer.Advance(writer.Capacity + 1));
-        Assert.Throws<ArgumentOutOfRangeException>(() => writer.GetSpan(-1));
+        Assert.Throws<ArgumentOutOfRangeException>("sizeHint", () => { _ = writer.GetSpan(-1); });
+        Assert.Throws<ArgumentOutOfRangeException>("sizeHint", () => writer.GetMemory(-1));
         Assert.Throws<ArgumentOutOfRangeException>(() => new NativeBufferWriter(-1));
         Assert.NotEqual(0, writer.GetSpan().Length);
     }

@@ -9,6 +9,12 @@ namespace Kmem.Tests.Unit.Safe;
 /// <summary>What the models do not say of collections: changes while one goes through, ends, memory that is out, and the garbage collector.</summary>
 public sealed class CollectionTests
 {
+    /// <summary>A key that some numbers make refuse its hash.</summary>
+    private readonly record struct MoodyKey(int Value)
+    {
+        public override int GetHashCode() => Value >= 0 ? Value : throw new NotSupportedException("no hash today");
+    }
+
     [Fact]
     public void A_change_while_one_goes_through_is_found()
     {
@@ -86,6 +92,66 @@ public sealed class CollectionTests
         };
         Assert.Throws<OutOfMemoryException>(fill);
         Assert.Equal(Enumerable.Range(0, list.Count).Select(static each => (long)each), list);
+    }
+
+    [Fact]
+    public void What_a_key_throws_changes_nothing()
+    {
+        using NativeDictionary<MoodyKey, int> dictionary = new();
+        Assert.Throws<NotSupportedException>(() => dictionary.Add(new MoodyKey(-1), 1));
+        Assert.Empty(dictionary);
+        dictionary.Add(new MoodyKey(1), 1);
+        Assert.Throws<NotSupportedException>(() => dictionary[new MoodyKey(-1)] = 1);
+        Assert.Throws<NotSupportedException>(() => dictionary.Remove(new MoodyKey(-1)));
+        Assert.Equal([new KeyValuePair<MoodyKey, int>(new MoodyKey(1), 1)], dictionary);
+    }
+
+    [Fact]
+    public void What_entries_do_not_need_is_given_back()
+    {
+        using KmemHeap heap = SurfaceHeap.Make(KmemFrontEnd.Auto, static options =>
+        {
+            options.ReserveBytes = 8 * SurfaceHeap.MiB;
+            options.Growable = false;
+        });
+        using NativeDictionary<int, long> dictionary = new(heap: heap);
+        for (int key = 0; key < 10_000; key++)
+        {
+            dictionary.Add(key, -key);
+        }
+
+        for (int key = 0; key < 10_000; key++)
+        {
+            Assert.True(key % 100 == 7 || dictionary.Remove(key));
+        }
+
+        // Also where there is no memory to be had.
+        List<KmemMemory<byte>> rest = [];
+        for (int bytes = 1 << 20; bytes >= 16; bytes /= 2)
+        {
+            try
+            {
+                while (true)
+                {
+                    rest.Add(heap.AllocMemory<byte>(bytes));
+                }
+            }
+            catch (OutOfMemoryException)
+            {
+                // Full for this size.
+            }
+        }
+
+        dictionary.TrimExcess();
+        Assert.Equal((100, 128), (dictionary.Count, dictionary.Capacity));
+        Assert.All(Enumerable.Range(0, 100), index => Assert.Equal(-((index * 100) + 7), dictionary[(index * 100) + 7]));
+        rest.ForEach(static each => each.Dispose());
+        dictionary.Clear();
+        dictionary.TrimExcess();
+        Assert.Equal(0, dictionary.Capacity);
+        StatisticsAssert.NothingIsOut(heap.GetStatistics());
+        dictionary.Add(1, 1);
+        Assert.Equal(1, dictionary[1]);
     }
 
     [Fact]

@@ -90,6 +90,17 @@ public sealed unsafe class NativeMemoryTwinTests
             all.Add($"realigned {alignment}: {Outcome(() => of.AlignedRealloc(of.AlignedAlloc(30, 16), 1000, alignment), of.AlignedFree, 1000, isZeroed: false, alignment)}");
         }
 
+        all.Add($"aligned too much: {Outcome(() => of.AlignedAlloc(s_tooMuch, 64), of.AlignedFree, 0, isZeroed: false)}");
+        all.Add($"aligned from null: {Outcome(() => of.AlignedRealloc(null, 100, 64), of.AlignedFree, 100, isZeroed: false, 64)}");
+        all.Add($"aligned from null by no alignment: {Outcome(() => of.AlignedRealloc(null, 100, 3), of.AlignedFree, 100, isZeroed: false)}");
+        foreach ((nuint bytes, nuint next) in new (nuint, nuint)[] { (100, 0), (100, 99), (100, 101), (5000, 10), (10, 5000), (100_000, 200_000), (200_000, 1000) })
+        {
+            foreach (nuint alignment in new nuint[] { 16, 64, 4096 })
+            {
+                all.Add($"{bytes} to {next} by {alignment}: {Realigned(of, bytes, next, alignment)}");
+            }
+        }
+
         of.Free(null);
         of.AlignedFree(null);
         return all;
@@ -130,6 +141,16 @@ public sealed unsafe class NativeMemoryTwinTests
         byte* moved = (byte*)of.Realloc(memory, next);
         bool isKept = moved != null && !new ReadOnlySpan<byte>(moved, (int)Math.Min(bytes, next)).ContainsAnyExcept((byte)0xCD);
         of.Free(moved);
+        return isKept ? "kept" : "lost";
+    }
+
+    private static string Realigned(Functions of, nuint bytes, nuint next, nuint alignment)
+    {
+        byte* memory = (byte*)of.AlignedAlloc(bytes, 32);
+        new Span<byte>(memory, (int)bytes).Fill(0xCD);
+        byte* moved = (byte*)of.AlignedRealloc(memory, next, alignment);
+        bool isKept = (nuint)moved % alignment == 0 && !new ReadOnlySpan<byte>(moved, (int)Math.Min(bytes, next)).ContainsAnyExcept((byte)0xCD);
+        of.AlignedFree(moved);
         return isKept ? "kept" : "lost";
     }
 

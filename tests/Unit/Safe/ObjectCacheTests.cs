@@ -24,13 +24,19 @@ public sealed class ObjectCacheTests
 
         public int Created => _created;
 
+        public int Asked;
+
         public Thing Create()
         {
             _ = Interlocked.Increment(ref _created);
             return new Thing();
         }
 
-        public bool Return(Thing item) => !item.IsDirty;
+        public bool Return(Thing item)
+        {
+            _ = Interlocked.Increment(ref Asked);
+            return !item.IsDirty;
+        }
     }
 
     [Fact]
@@ -67,7 +73,8 @@ public sealed class ObjectCacheTests
     [Fact]
     public void After_the_end_nothing_is_kept()
     {
-        KmemObjectCache<Thing> cache = new(new Policy(), 5);
+        Policy policy = new();
+        KmemObjectCache<Thing> cache = new(policy, 5);
         List<Thing> things = [.. Enumerable.Range(0, 4).Select(_ => cache.Get())];
         cache.Return(things[0]);
         cache.Return(things[1]);
@@ -76,6 +83,7 @@ public sealed class ObjectCacheTests
         Assert.True(things[0].IsDisposed && things[1].IsDisposed && !things[2].IsDisposed);
         cache.Return(things[2]);
         Assert.True(things[2].IsDisposed);
+        Assert.Equal(2, policy.Asked);
         Assert.Throws<ObjectDisposedException>(cache.Get);
     }
 
@@ -103,6 +111,31 @@ public sealed class ObjectCacheTests
         Array.ForEach(threads, static thread => thread.Join());
         Assert.Null(failure);
         Assert.InRange(policy.Created, 1, 100);
+    }
+
+    [Fact]
+    public void Use_allocates_no_managed_memory()
+    {
+        using KmemObjectCache<Thing> cache = new(new Policy(), 64);
+        Thing[] things = new Thing[8];
+        for (int round = 0; round < 3; round++)
+        {
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            for (int times = 0; times < 10_000; times++)
+            {
+                for (int index = 0; index < things.Length; index++)
+                {
+                    things[index] = cache.Get();
+                }
+
+                foreach (Thing each in things)
+                {
+                    cache.Return(each);
+                }
+            }
+
+            Assert.True(round == 0 || GC.GetAllocatedBytesForCurrentThread() == before, "managed memory was allocated");
+        }
     }
 
     [Fact]

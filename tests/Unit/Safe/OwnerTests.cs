@@ -1,5 +1,6 @@
 using System;
 using System.Buffers;
+using System.Threading.Tasks;
 using Kmem.Tests.Unit.Surface;
 using Xunit;
 
@@ -32,6 +33,54 @@ public sealed class OwnerTests
         Assert.Equal(0, points.GetStatistics().LiveObjects);
         ObjectDisposedException over = Assert.Throws<ObjectDisposedException>(() => owner.Value);
         Assert.Contains("KmemOwned<Point> of the cache 'points'", over.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_value_needs_no_cache()
+    {
+        using KmemHeap heap = Make();
+        KmemOwned<Point> owner = heap.AllocOwned<Point>(isZeroed: true);
+        Assert.Equal((0, 0), (owner.Value.X, owner.Value.Y));
+        owner.Value.Y = 3;
+        Assert.Equal(3, owner.Value.Y);
+        owner.Dispose();
+        owner.Dispose();
+        ObjectDisposedException over = Assert.Throws<ObjectDisposedException>(() => owner.Value);
+        Assert.Contains("KmemOwned<Point> of the heap 'safe'", over.Message, StringComparison.Ordinal);
+        StatisticsAssert.NothingIsOut(heap.GetStatistics());
+    }
+
+    [Fact]
+    public void A_handle_that_ends_twice_frees_nothing_of_others()
+    {
+        using KmemHeap heap = Make();
+        KmemMemory<byte> owner = heap.AllocMemory<byte>(100);
+        MemoryHandle handle = owner.Memory.Pin();
+        MemoryHandle copy = handle;
+        handle.Dispose();
+        Assert.Contains("of 100 elements", Assert.Throws<InvalidOperationException>(copy.Dispose).Message, StringComparison.Ordinal);
+        owner.GetSpan().Fill(1);
+        handle = owner.Memory.Pin();
+        copy = handle;
+        owner.Dispose();
+        handle.Dispose();
+        Assert.Throws<InvalidOperationException>(copy.Dispose);
+        StatisticsAssert.NothingIsOut(heap.GetStatistics());
+    }
+
+    [Fact]
+    public void Only_one_of_many_threads_frees()
+    {
+        using KmemHeap heap = Make();
+        for (int times = 0; times < 500; times++)
+        {
+            using KmemOwned<Point> point = heap.AllocOwned<Point>();
+            KmemMemory<byte> owner = heap.AllocMemory<byte>(100);
+            MemoryHandle handle = owner.Memory.Pin();
+            Parallel.Invoke(handle.Dispose, owner.Dispose, owner.Dispose, point.Dispose, point.Dispose);
+        }
+
+        StatisticsAssert.NothingIsOut(heap.GetStatistics());
     }
 
     [Fact]
