@@ -14,6 +14,7 @@ namespace Kmem.Bench.Server;
 internal sealed class Comparison(Settings settings, IReadOnlyList<Workload> workloads, IReadOnlyList<string> variants)
 {
     private const int BurstConnections = 800;
+    private const int WarmUpPauseMilliseconds = 400;
 
     /// <summary>By workload, variant and name of the figure: one value for each turn.</summary>
     private readonly Dictionary<(string Workload, string Variant, string Figure), List<double>> _figures = [];
@@ -47,7 +48,7 @@ internal sealed class Comparison(Settings settings, IReadOnlyList<Workload> work
     private void Measure(Workload workload, string variant)
     {
         using ServerProcess server = new(variant, settings.ServerCpus);
-        _ = LoadClient.Run(server.Port, workload, settings, settings.WarmUpSeconds);
+        WarmUp(server, workload);
         double before = server.CpuSeconds;
         double rate = LoadClient.Run(server.Port, workload, settings, settings.Seconds);
         double cpu = server.CpuSeconds - before;
@@ -56,10 +57,22 @@ internal sealed class Comparison(Settings settings, IReadOnlyList<Workload> work
         Keep(workload, variant, "RSS MiB", server.ResidentMiB);
     }
 
+    /// <summary>
+    /// With a pause after each second: the runtime compiles hot code again in the background, in two steps, and puts it off while new code comes up; under load alone it may not come to it for as long as one measures.
+    /// </summary>
+    private void WarmUp(ServerProcess server, Workload workload)
+    {
+        for (int second = 0; second < settings.WarmUpSeconds; second++)
+        {
+            _ = LoadClient.Run(server.Port, workload, settings, 1);
+            Thread.Sleep(WarmUpPauseMilliseconds);
+        }
+    }
+
     private void MeasureBurst(Workload workload, string variant)
     {
         using ServerProcess server = new(variant, settings.ServerCpus);
-        _ = LoadClient.Run(server.Port, Workload.All[0], settings, settings.WarmUpSeconds);
+        WarmUp(server, Workload.All[0]);
         double idle = server.ResidentMiB;
         Socket[] sockets = LoadClient.AskAndWait(server.Port, workload, BurstConnections);
         double most = 0;

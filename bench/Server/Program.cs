@@ -98,7 +98,7 @@ internal sealed record Settings
     public int Turns { get; init; } = 7;
 
     /// <summary>So long the runtime needs under this load until the server's code is compiled for good; before that, most of the time is its counters'.</summary>
-    public int WarmUpSeconds { get; init; } = 12;
+    public int WarmUpSeconds { get; init; } = 8;
 
     public int Seconds { get; init; } = 4;
 
