@@ -21,16 +21,17 @@ internal sealed class ManagedDocument : IDocument
 
     public IEnumerable<(string Name, long Bytes)> Parts => [];
 
-    /// <exception cref="BadInputException">It is no JSON; says where.</exception>
+    /// <exception cref="BadInputException">It is no JSON, or an object has a name twice, which this tree has no place for; says where, if the framework does.</exception>
     public static ManagedDocument Parse(Stream input, int depthMost)
     {
         try
         {
-            return new ManagedDocument(JsonNode.Parse(input, documentOptions: new JsonDocumentOptions { MaxDepth = depthMost }));
+            return new ManagedDocument(JsonNode.Parse(input, documentOptions: new JsonDocumentOptions { MaxDepth = depthMost, AllowDuplicateProperties = false }));
         }
         catch (JsonException exception)
         {
-            throw new BadInputException(exception.Message.Split(" LineNumber:")[0], (exception.LineNumber ?? 0) + 1, (exception.BytePositionInLine ?? 0) + 1);
+            string message = exception.Message.Split(" LineNumber:")[0];
+            throw exception is { LineNumber: long line, BytePositionInLine: long column } ? new BadInputException(message, line + 1, column + 1) : new BadInputException(message);
         }
     }
 

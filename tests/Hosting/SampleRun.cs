@@ -26,6 +26,9 @@ internal sealed record SampleRun(int ExitCode, string Output, string Errors)
             StandardOutputEncoding = Encoding.UTF8,
             StandardErrorEncoding = Encoding.UTF8,
         };
+
+        // Else the machine's caches decide how often there is a collection: 4 MiB.
+        start.Environment["DOTNET_GCgen0size"] = "0x400000";
         using Process process = Process.Start(start)!;
         Task<string> output = process.StandardOutput.ReadToEndAsync();
         Task<string> errors = process.StandardError.ReadToEndAsync();

@@ -118,6 +118,15 @@ public sealed class SampleTests
     }
 
     [Fact]
+    public void Of_members_with_one_name_the_last_one_counts_and_the_other_store_says_that_it_has_none_such()
+    {
+        Assert.Equal("2\n", SampleRun.Of("Parser", """{"a": 1, "a": 2}""", "--path", "$.a").Output);
+        SampleRun managed = SampleRun.Of("Parser", """{"a": 1, "a": 2}""", "--path", "$.a", "--store", "managed");
+        Assert.Equal(1, managed.ExitCode);
+        Assert.Contains("Duplicate property 'a'", managed.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void What_is_no_UTF_8_is_told_where()
     {
         SampleRun run = SampleRun.Of("Parser", [.. "[\n\"é"u8, 0xFF, .. "\"]"u8]);
@@ -143,7 +152,10 @@ public sealed class SampleTests
         Assert.Equal((1, ""), (run.ExitCode, run.Output));
         Assert.Contains("The document needs more than the 32 MiB that --memory allows.", run.Errors, StringComparison.Ordinal);
         Assert.Contains("nothing is left off the heap", run.Errors, StringComparison.Ordinal);
-        Assert.Equal(0, SampleRun.Of("Parser", document, "--memory", "256").ExitCode);
+        SampleRun enough = SampleRun.Of("Parser", document, "--memory", "256");
+        Assert.Equal(0, enough.ExitCode);
+        Assert.Contains("values      2,000,001 in ", enough.Errors, StringComparison.Ordinal);
+        Assert.Contains("collections 0/0/0", enough.Errors, StringComparison.Ordinal);
     }
 
     [Fact]
