@@ -52,7 +52,7 @@ internal static class Program
             Console.Error.WriteLine($"{request.FileShown}: {exception.Message}");
             exitCode = 1;
         }
-        catch (OutOfMemoryException exception)
+        catch (OutOfMemoryException exception) when (!request.IsManaged)
         {
             Console.Error.WriteLine($"{request.File}: The document needs more than the {request.MemoryBytes >> 20} MiB that --memory allows. ({exception.Message})");
             exitCode = 1;
