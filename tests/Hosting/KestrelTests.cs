@@ -8,6 +8,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Threading;
 using System.Threading.Tasks;
+using Kmem.AspNetCore.Transport;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
@@ -53,6 +54,43 @@ public sealed class KestrelTests
         }
 
         Assert.True(server.Rents > 100, $"{server.Rents} rents");
+        await EndAndAssertAllReturned(server);
+    }
+
+    [Fact]
+    public async Task Answers_arrive_whole_also_where_the_system_has_no_send_of_several_blocks()
+    {
+        try
+        {
+            VectoredSend.IsAvailable = false;
+            await Answers_of_all_sizes_arrive_whole("http");
+        }
+        finally
+        {
+            VectoredSend.IsAvailable = OperatingSystem.IsLinux();
+        }
+    }
+
+    [Fact]
+    public async Task An_answer_of_many_blocks_arrives_whole_at_a_client_that_reads_slowly()
+    {
+        await using TestServer server = await Start("http");
+        using HttpClient client = server.Client();
+        using Stream answer = await client.GetStreamAsync(new Uri("/bytes/5000000", UriKind.Relative), TestContext.Current.CancellationToken);
+        byte[] piece = new byte[10_007];
+        long at = 0;
+        for (int bytes; (bytes = await answer.ReadAsync(piece, TestContext.Current.CancellationToken)) != 0; at += bytes)
+        {
+            for (int index = 0; index < bytes; index++)
+            {
+                Assert.Equal(TestServer.Expected((int)at + index), piece[index]);
+            }
+
+            // Now and then the socket's buffers fill, and a send takes a part only.
+            await Task.Delay(at % 13 == 0 ? 20 : 0, TestContext.Current.CancellationToken);
+        }
+
+        Assert.Equal(5_000_000, at);
         await EndAndAssertAllReturned(server);
     }
 

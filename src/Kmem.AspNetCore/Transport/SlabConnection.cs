@@ -214,31 +214,41 @@ internal sealed class SlabConnection : DefaultConnectionContext, IMemoryPoolFeat
     {
         while (!buffer.IsEmpty)
         {
-            ReadOnlyMemory<byte> first = buffer.First;
-            if (buffer.IsSingleSegment || first.Length > GatheredBlockBytesMax)
+            int bytes;
+            if (buffer.IsSingleSegment)
             {
-                await SendAsync(first).ConfigureAwait(false);
-                buffer = buffer.Slice(first.Length);
-                continue;
+                bytes = await _socket.SendAsync(buffer.First, SocketFlags.None).ConfigureAwait(false);
+            }
+            else if (VectoredSend.IsAvailable)
+            {
+                bytes = VectoredSend.TrySend(_socket, buffer);
+                if (bytes == 0)
+                {
+                    // The framework waits for room.
+                    bytes = await _socket.SendAsync(buffer.First, SocketFlags.None).ConfigureAwait(false);
+                }
+            }
+            else
+            {
+                bytes = await SendGatheredAsync(buffer).ConfigureAwait(false);
             }
 
-            int bytes = (int)Math.Min(buffer.Length, GatheredBytesMax);
-            using IMemoryOwner<byte> gathered = _gathering.Rent(bytes);
-            Memory<byte> memory = gathered.Memory[..bytes];
-            buffer.Slice(0, bytes).CopyTo(memory.Span);
-            await SendAsync(memory).ConfigureAwait(false);
             buffer = buffer.Slice(bytes);
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask SendAsync(ReadOnlyMemory<byte> memory)
+    /// <summary>Where the system has no call for several blocks.</summary>
+    private async ValueTask<int> SendGatheredAsync(ReadOnlySequence<byte> buffer)
     {
-        while (!memory.IsEmpty)
+        if (buffer.First.Length > GatheredBlockBytesMax)
         {
-            int bytes = await _socket.SendAsync(memory, SocketFlags.None).ConfigureAwait(false);
-            memory = memory[bytes..];
+            return await _socket.SendAsync(buffer.First, SocketFlags.None).ConfigureAwait(false);
         }
+
+        int bytes = (int)Math.Min(buffer.Length, GatheredBytesMax);
+        using IMemoryOwner<byte> gathered = _gathering.Rent(bytes);
+        buffer.Slice(0, bytes).CopyTo(gathered.Memory.Span);
+        return await _socket.SendAsync(gathered.Memory[..bytes], SocketFlags.None).ConfigureAwait(false);
     }
 
     /// <summary>Closes the socket, once: with an end of data after everything was sent, else with a reset.</summary>
