@@ -13,7 +13,6 @@ namespace Kmem.Bench.Server;
 /// <summary>Takes turns: in each, every variant serves every workload once, the order of the variants moving on by one.</summary>
 internal sealed class Comparison(Settings settings, IReadOnlyList<Workload> workloads, IReadOnlyList<string> variants)
 {
-    private const double WarmUpSeconds = 2;
     private const int BurstConnections = 800;
 
     /// <summary>By workload, variant and name of the figure: one value for each turn.</summary>
@@ -47,8 +46,8 @@ internal sealed class Comparison(Settings settings, IReadOnlyList<Workload> work
 
     private void Measure(Workload workload, string variant)
     {
-        using ServerProcess server = new(variant);
-        _ = LoadClient.Run(server.Port, workload, settings, WarmUpSeconds);
+        using ServerProcess server = new(variant, settings.ServerCpus);
+        _ = LoadClient.Run(server.Port, workload, settings, settings.WarmUpSeconds);
         double before = server.CpuSeconds;
         double rate = LoadClient.Run(server.Port, workload, settings, settings.Seconds);
         double cpu = server.CpuSeconds - before;
@@ -59,8 +58,8 @@ internal sealed class Comparison(Settings settings, IReadOnlyList<Workload> work
 
     private void MeasureBurst(Workload workload, string variant)
     {
-        using ServerProcess server = new(variant);
-        _ = LoadClient.Run(server.Port, Workload.All[0], settings, WarmUpSeconds);
+        using ServerProcess server = new(variant, settings.ServerCpus);
+        _ = LoadClient.Run(server.Port, Workload.All[0], settings, settings.WarmUpSeconds);
         double idle = server.ResidentMiB;
         Socket[] sockets = LoadClient.AskAndWait(server.Port, workload, BurstConnections);
         double most = 0;
@@ -99,7 +98,7 @@ internal sealed class Comparison(Settings settings, IReadOnlyList<Workload> work
             # Kestrel's pool and Kmem's
 
             Made by `dotnet run -c Release --project bench/Server` on {DateTime.UtcNow:yyyy-MM-dd}. {RuntimeInformation.FrameworkDescription}, {RuntimeInformation.OSDescription}, {Environment.ProcessorCount} CPUs ({ProcessorName()}).
-            {settings.Turns} turns; in each, every variant is a process of its own: {WarmUpSeconds} s to warm up, {settings.Seconds} s measured, {settings.Connections} connections, {settings.Clients} client thread(s) in another process on the same machine.
+            {settings.Turns} turns; in each, every variant is a process of its own: {settings.WarmUpSeconds} s to warm up, {settings.Seconds} s measured, {settings.Connections} connections, {settings.Clients} client thread(s) in another process on the same machine{(settings.ServerCpus == null ? "" : $", which has other CPUs than the server's {settings.ServerCpus}")}.
             A cell is the median, with the lowest and the highest of the turns behind it.
 
             `kestrel` is Kestrel as it comes, `transport` Kmem's transport with Kestrel's pool, `kmem` the two together as `AddKmemMemoryPool` adds them.

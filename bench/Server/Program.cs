@@ -11,11 +11,12 @@ namespace Kmem.Bench.Server;
 internal static class Program
 {
     private const string Usage = """
-        Kmem.Bench.Server [--turns N] [--seconds N] [--connections N] [--clients N] [--workload NAME]... [--variant NAME]... [--output FILE.md]
+        Kmem.Bench.Server [--turns N] [--warm-up SECONDS] [--seconds N] [--connections N] [--clients N] [--workload NAME]... [--variant NAME]... [--server-cpus LIST] [--output FILE.md]
 
         Compares Kestrel's memory pools on a loopback port. Each turn of each variant is a process of its own; the client is this one.
           workloads: plaintext (16 requests at a time), single (one at a time), body-16k (answers of 16 KiB), burst (answers that nobody reads: who gives memory back)
           variants:  kestrel (as it comes), transport (Kmem's transport with Kestrel's pool), kmem (AddKmemMemoryPool)
+        --server-cpus gives the server these CPUs, by taskset; start this program by `taskset -c` on the others, and client and server are not in each other's way.
         """;
 
     public static async Task<int> Main(string[] arguments)
@@ -47,6 +48,9 @@ internal static class Program
                 case "--seconds" when TryCount(value, out int seconds):
                     settings = settings with { Seconds = seconds };
                     break;
+                case "--warm-up" when TryCount(value, out int warmUp):
+                    settings = settings with { WarmUpSeconds = warmUp };
+                    break;
                 case "--connections" when TryCount(value, out int connections):
                     settings = settings with { Connections = connections };
                     break;
@@ -58,6 +62,9 @@ internal static class Program
                     break;
                 case "--variant" when ServerProcess.Variants.Contains(value):
                     variants.Add(value);
+                    break;
+                case "--server-cpus" when value.Length != 0:
+                    settings = settings with { ServerCpus = value };
                     break;
                 case "--output" when value.Length != 0:
                     output = value;
@@ -90,11 +97,17 @@ internal sealed record Settings
 {
     public int Turns { get; init; } = 7;
 
+    /// <summary>So long the runtime needs under this load until the server's code is compiled for good; before that, most of the time is its counters'.</summary>
+    public int WarmUpSeconds { get; init; } = 12;
+
     public int Seconds { get; init; } = 4;
 
     public int Connections { get; init; } = 32;
 
     public int Clients { get; init; } = 1;
+
+    /// <summary>As taskset takes them; null for all.</summary>
+    public string? ServerCpus { get; init; }
 }
 
 /// <summary>What the client asks for.</summary>
