@@ -22,6 +22,9 @@ public static class KmemMetrics
     /// <summary>Tag: name of the cache, with all objects of the cache whether they are checked or not.</summary>
     public const string CacheTag = "kmem.cache";
 
+    /// <summary>Tag: name of the <see cref="SlabMemoryPool"/>. Pools of one name in a heap are added up.</summary>
+    public const string MemoryPoolTag = "kmem.memory_pool";
+
     /// <summary>Tag of <see cref="MemoryCommitted"/>: what the bytes are: <c>requested</c>, <c>size_class</c>, <c>rounding</c>, <c>magazine</c>, <c>depot</c>, <c>free_in_slab</c>, <c>empty_slab</c>, <c>slab_tail</c>, <c>free_page</c>, <c>metadata</c>.</summary>
     public const string MemoryKindTag = "kmem.memory.kind";
 
@@ -108,4 +111,21 @@ public static class KmemMetrics
 
     /// <summary>Slabs made for a cache.</summary>
     public const string CacheSlabCreations = "kmem.cache.slab.creations";
+
+    // ------------------------------------------------------------------ memory pools
+
+    /// <summary>Leases of a memory pool that were not returned yet.</summary>
+    public const string MemoryPoolLeaseCount = "kmem.memory_pool.lease.count";
+
+    /// <summary>Bytes of these leases.</summary>
+    public const string MemoryPoolLeaseSize = "kmem.memory_pool.lease.size";
+
+    /// <summary>Owner objects of a memory pool, in the managed heap, that wait for their next lease.</summary>
+    public const string MemoryPoolOwnerCount = "kmem.memory_pool.owner.count";
+
+    /// <summary>Rents of a memory pool. What was rented and is no lease any more was returned.</summary>
+    public const string MemoryPoolRents = "kmem.memory_pool.rents";
+
+    /// <summary>Leases that were dropped without a return, as far as the garbage collector noticed. They stay among the leases.</summary>
+    public const string MemoryPoolLeaseLosses = "kmem.memory_pool.lease.losses";
 }

@@ -16,6 +16,10 @@ public interface IKmemObjectPolicy<T>
     /// <param name="item">The object.</param>
     /// <returns>Whether it can; else it is dropped.</returns>
     public bool Return(T item);
+
+    /// <summary>Called for an object that is not kept: one that was refused, is too many, or was kept when the cache ends. By itself it disposes what can be disposed.</summary>
+    /// <param name="item">The object.</param>
+    public void Drop(T item) => (item as IDisposable)?.Dispose();
 }
 
 /// <summary>
@@ -25,7 +29,8 @@ public interface IKmemObjectPolicy<T>
 /// <typeparam name="T">The type of the objects.</typeparam>
 /// <remarks>
 /// <para>Thread-safe. Each CPU has a slot for one object, which an exchange takes or fills, and a stack behind it; a CPU whose stack is empty looks into the others. Whoever returns an object twice gives it to two others: that is not found.</para>
-/// <para>Objects that implement <see cref="IDisposable"/> are disposed when they are dropped and when the cache is. An object that is returned after the cache's end is disposed too; to get one then throws.</para>
+/// <para>Objects that implement <see cref="IDisposable"/> are disposed when they are dropped and when the cache is, unless the policy's <see cref="IKmemObjectPolicy{T}.Drop"/> does something else. An
+/// object that is returned after the cache's end is dropped too, without a question to the policy; to get one then throws.</para>
 /// </remarks>
 public sealed class KmemObjectCache<T> : IDisposable
     where T : class
@@ -97,7 +102,7 @@ public sealed class KmemObjectCache<T> : IDisposable
         DropAll();
     }
 
-    private static void Drop(T item) => (item as IDisposable)?.Dispose();
+    private void Drop(T item) => _policy.Drop(item);
 
     private Shard Own() => _shards[(uint)Thread.GetCurrentProcessorId() % (uint)_shards.Length];
 

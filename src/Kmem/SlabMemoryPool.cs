@@ -37,6 +37,7 @@ public sealed unsafe class SlabMemoryPool : MemoryPool<byte>
     private readonly LeaseShard[] _shards;
     private readonly LeaseDepot _depot = new();
     private readonly Lock _disposal = new();
+    private readonly PoolListing _listing;
     private long _ownersCreated;
     private long _lostLeases;
     private bool _isDisposed;
@@ -101,6 +102,8 @@ public sealed unsafe class SlabMemoryPool : MemoryPool<byte>
         {
             _shards[index] = new LeaseShard();
         }
+
+        _listing = PoolDirectory.Add(this);
     }
 
     /// <summary>A pool of any size on the shared heap, for the whole process. It cannot be disposed.</summary>
@@ -228,7 +231,11 @@ public sealed unsafe class SlabMemoryPool : MemoryPool<byte>
     internal void ThrowReturned(SlabLease owner, string operation) => LeaseReport.UsedAfterReturn(this, owner, operation);
 
     /// <summary>In the finalizer's thread: the garbage collector found nobody who could return it.</summary>
-    internal void NoticeLost(SlabLease owner) => LeaseReport.Lost(this, owner, Interlocked.Increment(ref _lostLeases));
+    internal void NoticeLost(SlabLease owner)
+    {
+        _listing.CountLost();
+        LeaseReport.Lost(this, owner, Interlocked.Increment(ref _lostLeases));
+    }
 
     internal KmemMisusePolicy Policy => _heap.PolicyOf(0);
 
@@ -344,6 +351,7 @@ public sealed unsafe class SlabMemoryPool : MemoryPool<byte>
             if (_isClosed && !_isGone && GetStatistics().RentedBlocks == 0)
             {
                 _isGone = true;
+                _listing.End();
                 if (_ownsCache)
                 {
                     _cache!.Dispose();

@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Diagnostics.Metrics;
 using System.IO;
 using System.Linq;
 using System.Net;
@@ -267,6 +268,35 @@ public sealed class KestrelTests
         Assert.All(factory.Pools, pool => Assert.Same(KmemHeap.Shared, pool.Heap));
         Assert.Contains(KmemHeap.Shared.GetStatistics().Caches, cache => cache.Name == "kestrel");
         await host.StopAsync(TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
+    public async Task The_meter_has_the_pools_of_the_server_as_one()
+    {
+        await using TestServer server = await TestServer.Start();
+        using HttpClient client = server.Client();
+        Assert.Equal(100_000, (await client.GetByteArrayAsync(new Uri("/bytes/100000", UriKind.Relative), TestContext.Current.CancellationToken)).Length);
+        AspNetCore.SlabMemoryPoolFactory factory = server.Factory;
+        using System.Buffers.MemoryPool<byte> more = factory.Create(new MemoryPoolOptions { Owner = "kestrel" });
+        more.Rent().Dispose();
+        Assert.True(factory.Pools.Count(static pool => pool.Name == "kestrel") > 1);
+        Dictionary<string, long> rents = [];
+        using MeterListener listener = new();
+        listener.InstrumentPublished = static (instrument, each) =>
+        {
+            if (instrument.Name == KmemMetrics.MemoryPoolRents)
+            {
+                each.EnableMeasurementEvents(instrument);
+            }
+        };
+        listener.SetMeasurementEventCallback<long>((_, value, tags, _) => rents.Add($"{tags[0].Value} {tags[1].Value}", value));
+        listener.Start();
+        listener.RecordObservableInstruments();
+
+        // Where other tests have taken the places of heaps, it is among the others.
+        string key = rents.Keys.Single(static key => key is "server kestrel" or "(other) kestrel");
+        Assert.True(rents[key] >= factory.Pools.Where(static pool => pool.Name == "kestrel").Sum(static pool => pool.GetStatistics().TotalRents), $"{rents[key]}");
+        Assert.InRange(rents.Count, 1, 18);
     }
 
     [Fact]

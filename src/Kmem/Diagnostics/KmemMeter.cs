@@ -3,11 +3,12 @@ using System.Collections.Generic;
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Threading;
+using Kmem.Pooling;
 
 namespace Kmem.Diagnostics;
 
 /// <summary>
-/// The meter <c>Kmem</c>: what <see cref="KmemHeap.GetStatistics"/> tells, for whoever collects metrics. <see cref="KmemMetrics"/> has the names.
+/// The meter <c>Kmem</c>: what <see cref="KmemHeap.GetStatistics"/> and <see cref="SlabMemoryPool.GetStatistics"/> tell, for whoever collects metrics. <see cref="KmemMetrics"/> has the names.
 /// </summary>
 /// <remarks>
 /// <para>A listener collects by asking one instrument after the other, in one thread. They must agree with each other, and a walk over all heaps for each would cost too much. So
@@ -51,7 +52,7 @@ internal static class KmemMeter
     }
 
     /// <summary>How many there are once the meter is made.</summary>
-    internal const int Instruments = 21;
+    internal const int Instruments = 26;
 
     /// <summary>Walks over all heaps so far.</summary>
     internal static long Walks => Interlocked.Read(ref s_walks);
@@ -85,6 +86,7 @@ internal static class KmemMeter
         AddLevels(meter);
         AddFlows(meter);
         AddCaches(meter);
+        AddPools(meter);
     }
 
     private static void AddLevels(Meter meter)
@@ -125,6 +127,15 @@ internal static class KmemMeter
         Level(meter, KmemMetrics.CacheSize, "By", "Bytes of the slabs of a cache.", Caches(static cache => cache.Bytes));
         Flow(meter, KmemMetrics.CacheAllocationMisses, "{miss}", "Allocations of a cache that no loaded magazine served.", Caches(static cache => cache.AllocMisses));
         Flow(meter, KmemMetrics.CacheSlabCreations, "{slab}", "Slabs made for a cache.", Caches(static cache => cache.SlabsCreated));
+    }
+
+    private static void AddPools(Meter meter)
+    {
+        Level(meter, KmemMetrics.MemoryPoolLeaseCount, "{lease}", "Leases of a memory pool that were not returned yet.", Pools(static pool => pool.Leases));
+        Level(meter, KmemMetrics.MemoryPoolLeaseSize, "By", "Bytes of the leases of a memory pool.", Pools(static pool => pool.LeasedBytes));
+        Level(meter, KmemMetrics.MemoryPoolOwnerCount, "{owner}", "Owner objects of a memory pool that wait for their next lease.", Pools(static pool => pool.Owners));
+        Flow(meter, KmemMetrics.MemoryPoolRents, "{rent}", "Rents of a memory pool.", Pools(static pool => pool.Rents));
+        Flow(meter, KmemMetrics.MemoryPoolLeaseLosses, "{lease}", "Leases of a memory pool that were dropped without a return.", Pools(static pool => pool.LostLeases));
     }
 
     private static void Level(Meter meter, string name, string unit, string description, Func<IEnumerable<Measurement<long>>> observe) =>
@@ -196,6 +207,21 @@ internal static class KmemMeter
         };
     }
 
+    private static Func<IEnumerable<Measurement<long>>> Pools(Func<PoolSums, long> read)
+    {
+        int instrument = s_instruments++;
+        return () =>
+        {
+            List<Measurement<long>> measurements = [];
+            foreach (((string heap, string pool), PoolSums sums) in SnapshotFor(instrument).Pools)
+            {
+                measurements.Add(new Measurement<long>(read(sums), new(KmemMetrics.HeapTag, heap), new KeyValuePair<string, object?>(KmemMetrics.MemoryPoolTag, pool)));
+            }
+
+            return measurements;
+        };
+    }
+
     /// <summary>Kinds that were never found are left out.</summary>
     private static List<Measurement<long>> ObserveReports()
     {
@@ -227,10 +253,11 @@ internal static class KmemMeter
 
         // Without the lock: who holds up a heap holds up who asks, and no other thread's collection.
         List<HeapReading> readings = MetricSnapshot.ReadHeaps();
+        List<PoolReading> pools = PoolDirectory.Read();
         Interlocked.Increment(ref s_walks);
         lock (s_lock)
         {
-            MetricSnapshot snapshot = new(readings, s_names);
+            MetricSnapshot snapshot = new(readings, pools, s_names);
             s_collections.RemoveAll(each => each.ThreadId == thread || IsOver(each));
             s_collections.Add(new Collection { ThreadId = thread, Start = Stopwatch.GetTimestamp(), Snapshot = snapshot, Served = 1UL << instrument });
             return snapshot;

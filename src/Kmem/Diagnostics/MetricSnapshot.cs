@@ -1,18 +1,23 @@
 using System.Collections.Generic;
 using Kmem.Engine.Caches;
+using Kmem.Pooling;
 
 namespace Kmem.Diagnostics;
 
-/// <summary>All heaps at one moment, as the meter shows them: by the names of heaps and caches, of which several may have one.</summary>
+/// <summary>All heaps at one moment, as the meter shows them: by the names of heaps, caches and memory pools, of which several may have one.</summary>
 internal sealed class MetricSnapshot
 {
     private readonly Dictionary<string, HeapSums> _heaps = [];
     private readonly Dictionary<(string Heap, string Cache), CacheSums> _caches = [];
+    private readonly Dictionary<(string Heap, string Pool), PoolSums> _pools = [];
 
     public IReadOnlyDictionary<string, HeapSums> Heaps => _heaps;
 
     /// <summary>Those that were ever used.</summary>
     public IReadOnlyDictionary<(string Heap, string Cache), CacheSums> Caches => _caches;
+
+    /// <summary>Those that were ever used.</summary>
+    public IReadOnlyDictionary<(string Heap, string Pool), PoolSums> Pools => _pools;
 
     /// <summary>Walks over all heaps.</summary>
     public static List<HeapReading> ReadHeaps()
@@ -30,16 +35,17 @@ internal sealed class MetricSnapshot
         return readings;
     }
 
-    public MetricSnapshot(List<HeapReading> readings, MetricNames names)
+    /// <summary>Adds up what was read. A pool whose heap is not among the heaps came later, or its heap has ended.</summary>
+    public MetricSnapshot(List<HeapReading> readings, List<PoolReading> pools, MetricNames names)
     {
-        names.Update(readings.ConvertAll(static reading => reading.Statistics.HeapName));
+        names.UpdateHeaps(readings.ConvertAll(static reading => reading.Statistics.HeapName));
         List<(string Heap, string Cache)> used = [];
         foreach ((string heap, string cache, _) in UsedCaches(readings, names))
         {
             used.Add((heap, cache));
         }
 
-        names.Update(used);
+        names.UpdateCaches(used);
         foreach (HeapReading reading in readings)
         {
             string name = names.Heap(reading.Statistics.HeapName);
@@ -60,6 +66,26 @@ internal sealed class MetricSnapshot
             }
 
             sums.Add(statistics);
+        }
+
+        AddPools(readings, pools, names);
+    }
+
+    private void AddPools(List<HeapReading> readings, List<PoolReading> pools, MetricNames names)
+    {
+        HashSet<string> heaps = [.. readings.ConvertAll(static reading => reading.Statistics.HeapName)];
+        List<PoolReading> present = pools.FindAll(pool => heaps.Contains(pool.Heap));
+        names.UpdatePools(present.ConvertAll(pool => (names.Heap(pool.Heap), pool.Pool)));
+        foreach (PoolReading pool in present)
+        {
+            string heap = names.Heap(pool.Heap);
+            string name = names.Pool(heap, pool.Pool);
+            if (!_pools.TryGetValue((heap, name), out PoolSums? sums))
+            {
+                _pools.Add((heap, name), sums = new PoolSums());
+            }
+
+            sums.Add(pool);
         }
     }
 
@@ -155,5 +181,28 @@ internal sealed class CacheSums
         Bytes += cache.Slabs << (cache.Order + Engine.Primitives.Address.PageShift);
         AllocMisses += cache.AllocMisses;
         SlabsCreated += cache.SlabsCreated;
+    }
+}
+
+/// <summary>What there is of memory pools of one name in heaps of one name.</summary>
+internal sealed class PoolSums
+{
+    public long Leases { get; private set; }
+
+    public long LeasedBytes { get; private set; }
+
+    public long Owners { get; private set; }
+
+    public long Rents { get; private set; }
+
+    public long LostLeases { get; private set; }
+
+    public void Add(PoolReading pool)
+    {
+        Leases += pool.Leases;
+        LeasedBytes += pool.LeasedBytes;
+        Owners += pool.Owners;
+        Rents += pool.Rents;
+        LostLeases += pool.LostLeases;
     }
 }

@@ -1,9 +1,11 @@
 using System;
+using System.Buffers;
 using System.Collections.Generic;
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Diagnostics.Tracing;
 using System.Linq;
+using System.Text;
 using System.Threading;
 using Kmem;
 using Kmem.Diagnostics;
@@ -34,6 +36,19 @@ unsafe
     Console.WriteLine($"cache: {statistics.Caches.Single(static each => each.Name == "points").LiveObjects} live, {statistics.CommittedBytes > 0}");
     Console.WriteLine($"slabinfo: {SlabInfoText.Format(statistics).Split('\n')[0]}");
 
+    using (SlabMemoryPool pool = new(new SlabMemoryPoolOptions { Name = "frames", Heap = heap, BlockBytes = 4096 }))
+    using (NativeList<int> list = new(heap: heap))
+    using (KmemObjectCache<StringBuilder> builders = new(new BuilderPolicy()))
+    using (IMemoryOwner<byte> owner = pool.Rent())
+    {
+        owner.Memory.Span.Fill(1);
+        list.Add(42);
+        StringBuilder text = builders.Get().Append(list[0]);
+        Console.WriteLine($"safe: {owner.Memory.Length} bytes, {text}");
+        builders.Return(text);
+        Console.WriteLine($"object cache: {(ReferenceEquals(text, builders.Get()) ? "used again" : "new")}, {text.Length} characters");
+    }
+
     string report = "none";
     KmemReports.Reported += told => report = told.Misuse.ToString();
     try
@@ -47,6 +62,8 @@ unsafe
 
     Console.WriteLine($"leaks: {heap.FindLeaks().Sites.Count} site(s), the first {(heap.FindLeaks().Sites[0].Stack.Any(static frame => frame.Contains("Main", StringComparison.Ordinal)) ? "names" : "does not name")} its caller");
 
+    using SlabMemoryPool measured = new(new SlabMemoryPoolOptions { Name = "measured", Heap = heap });
+    measured.Rent(100).Dispose();
     Dictionary<string, long> values = [];
     using MeterListener listener = new();
     listener.InstrumentPublished = static (instrument, each) =>
@@ -86,6 +103,13 @@ if (args is ["wait"])
 {
     Console.WriteLine($"pid: {Environment.ProcessId}");
     _ = Console.In.ReadToEnd();
+}
+
+internal sealed class BuilderPolicy : IKmemObjectPolicy<StringBuilder>
+{
+    public StringBuilder Create() => new(256);
+
+    public bool Return(StringBuilder item) => item.Clear().Capacity <= 4096;
 }
 
 internal struct Point

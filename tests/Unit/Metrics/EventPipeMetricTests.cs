@@ -1,4 +1,5 @@
 using System;
+using System.Buffers;
 using System.Collections.Generic;
 using System.Diagnostics.Tracing;
 using System.Globalization;
@@ -110,6 +111,8 @@ public sealed unsafe class EventPipeMetricTests
     {
         using KmemHeap heap = new(new KmemHeapOptions { Name = "watched", Debug = "FZPU,kmalloc-96", MaintenanceIntervalMilliseconds = 0 });
         KmemCache cache = new("widget", 100, new KmemCacheOptions { Heap = heap });
+        using SlabMemoryPool pool = new(new SlabMemoryPoolOptions { Name = "frames", Cache = cache });
+        IMemoryOwner<byte>? held = null;
         ServedProgram.Serve(() =>
         {
             for (int count = 0; count < 1000; count++)
@@ -120,9 +123,15 @@ public sealed unsafe class EventPipeMetricTests
             }
 
             _ = heap.Alloc(5_000_000);
+            held = pool.Rent(100);
+            pool.Rent(100).Dispose();
             File.WriteAllLines(
                 Environment.GetEnvironmentVariable(FileVariable)!,
                 ExpectedMetrics.Of(heap.GetStatistics(), "widget", "kmalloc-96", "kmalloc-1024").Select(static each => $"{each.Key}={each.Value}"));
+            File.AppendAllLines(
+                Environment.GetEnvironmentVariable(FileVariable)!,
+                ["kmem.memory_pool.lease.count{watched,frames}=1", "kmem.memory_pool.lease.size{watched,frames}=100", "kmem.memory_pool.rents{watched,frames}=2", "kmem.memory_pool.lease.losses{watched,frames}=0"]);
         });
+        GC.KeepAlive(held);
     }
 }

@@ -139,6 +139,46 @@ public sealed class ObjectCacheTests
     }
 
     [Fact]
+    public void The_policy_says_what_becomes_of_what_is_not_kept()
+    {
+        KeepingPolicy policy = new();
+        KmemObjectCache<Thing> cache = new(policy, 2);
+        Thing[] things = [cache.Get(), cache.Get(), cache.Get(), cache.Get(), cache.Get()];
+        things[0].IsDirty = true;
+        foreach (Thing each in things.AsSpan(0, 4))
+        {
+            cache.Return(each);
+        }
+
+        // One refused, one too many; then what was kept, and what comes after the end, of which the policy is not asked.
+        Assert.Equal([things[0], things[3]], policy.Dropped);
+        cache.Dispose();
+        things[4].IsDirty = true;
+        cache.Return(things[4]);
+        Assert.Equal(things.Length, policy.Dropped.Distinct().Count());
+        Assert.Equal(things.Length, policy.Dropped.Count);
+        Assert.Equal(4, policy.Asked);
+        Assert.All(things, static thing => Assert.False(thing.IsDisposed));
+    }
+
+    private sealed class KeepingPolicy : IKmemObjectPolicy<Thing>
+    {
+        public List<Thing> Dropped { get; } = [];
+
+        public int Asked { get; private set; }
+
+        public Thing Create() => new();
+
+        public bool Return(Thing item)
+        {
+            Asked++;
+            return !item.IsDirty;
+        }
+
+        public void Drop(Thing item) => Dropped.Add(item);
+    }
+
+    [Fact]
     public void Wrong_arguments_are_refused()
     {
         Assert.Throws<ArgumentNullException>(() => new KmemObjectCache<Thing>(null!));
