@@ -15,6 +15,9 @@ internal sealed class Comparison(Settings settings, IReadOnlyList<Workload> work
 {
     private const int BurstConnections = 800;
     private const int WarmUpPauseMilliseconds = 400;
+    private const int WarmUpSecondsMax = 40;
+    private const int QuietSeconds = 3;
+    private const int CompiledWhileQuiet = 5;
 
     /// <summary>By workload, variant and name of the figure: one value for each turn.</summary>
     private readonly Dictionary<(string Workload, string Variant, string Figure), List<double>> _figures = [];
@@ -58,14 +61,20 @@ internal sealed class Comparison(Settings settings, IReadOnlyList<Workload> work
     }
 
     /// <summary>
-    /// With a pause after each second: the runtime compiles hot code again in the background, in two steps, and puts it off while new code comes up; under load alone it may not come to it for as long as one measures.
+    /// At least as long as was said, and until the runtime compiles no more: hot code is compiled again in the background, in two steps, which is put off while new code comes up. Before that, more than half of the time is
+    /// the counters' of code that is not yet compiled for good. The pauses are for the compiler.
     /// </summary>
     private void WarmUp(ServerProcess server, Workload workload)
     {
-        for (int second = 0; second < settings.WarmUpSeconds; second++)
+        long compiled = 0;
+        int quiet = 0;
+        for (int second = 0; second < WarmUpSecondsMax && (second < settings.WarmUpSeconds || quiet < QuietSeconds); second++)
         {
             _ = LoadClient.Run(server.Port, workload, settings, 1);
             Thread.Sleep(WarmUpPauseMilliseconds);
+            long now = server.AskCompiledMethods();
+            quiet = now - compiled < CompiledWhileQuiet ? quiet + 1 : 0;
+            compiled = now;
         }
     }
 
@@ -111,7 +120,7 @@ internal sealed class Comparison(Settings settings, IReadOnlyList<Workload> work
             # Kestrel's pool and Kmem's
 
             Made by `dotnet run -c Release --project bench/Server` on {DateTime.UtcNow:yyyy-MM-dd}. {RuntimeInformation.FrameworkDescription}, {RuntimeInformation.OSDescription}, {Environment.ProcessorCount} CPUs ({ProcessorName()}).
-            {settings.Turns} turns; in each, every variant is a process of its own: {settings.WarmUpSeconds} s to warm up, {settings.Seconds} s measured, {settings.Connections} connections, {settings.Clients} client thread(s) in another process on the same machine{(settings.ServerCpus == null ? "" : $", which has other CPUs than the server's {settings.ServerCpus}")}.
+            {settings.Turns} turns; in each, every variant is a process of its own: warmed up until the runtime compiles no more, {settings.Seconds} s measured, {settings.Connections} connections, {settings.Clients} client thread(s) in another process on the same machine{(settings.ServerCpus == null ? "" : $", which has other CPUs than the server's {settings.ServerCpus}")}.
             A cell is the median, with the lowest and the highest of the turns behind it.
 
             `kestrel` is Kestrel as it comes, `transport` Kmem's transport with Kestrel's pool, `kmem` the two together as `AddKmemMemoryPool` adds them.

@@ -5,6 +5,8 @@ using System.Globalization;
 using System.IO;
 using System.Linq;
 using System.Net;
+using System.Net.Http;
+using System.Runtime;
 using System.Threading.Tasks;
 using Kmem.AspNetCore.Transport;
 using Microsoft.AspNetCore.Builder;
@@ -51,6 +53,13 @@ internal sealed class ServerProcess : IDisposable
     public static IReadOnlyList<string> Variants { get; } = ["kestrel", "transport", "kmem"];
 
     public int Port { get; }
+
+    /// <summary>Methods that its runtime has compiled so far, over and over ones counted each time.</summary>
+    public long AskCompiledMethods()
+    {
+        using HttpClient client = new();
+        return long.Parse(client.GetStringAsync(new Uri($"http://127.0.0.1:{Port}/compiled")).Result, CultureInfo.InvariantCulture);
+    }
 
     /// <summary>Seconds of CPU that it used so far.</summary>
     public double CpuSeconds
@@ -108,6 +117,11 @@ internal sealed class ServerProcess : IDisposable
             HttpResponse response = context.Response;
             string path = context.Request.Path.Value!;
             byte[] answer = path == "/plaintext" ? hello : body;
+            if (path == "/compiled")
+            {
+                return response.WriteAsync(JitInfo.GetCompiledMethodCount().ToString(CultureInfo.InvariantCulture));
+            }
+
             if (path == "/burst")
             {
                 return Burst(response, body);

@@ -12,6 +12,8 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using OpenTelemetry;
+using OpenTelemetry.Metrics;
 
 namespace CacheServer;
 
@@ -24,7 +26,8 @@ internal static class Program
         Option<string> store = new("--store") { Description = "kmem, or managed: a ConcurrentDictionary<string, byte[]>.", DefaultValueFactory = _ => "kmem" };
         store.AcceptOnlyFromAmong("kmem", "managed");
         Option<long> megabytes = new("--memory") { Description = "MiB of items; beyond them the oldest go. For kmem.", DefaultValueFactory = _ => 1024 };
-        RootCommand root = new("A cache server that speaks memcached's protocols.") { port, store, megabytes };
+        Option<int> metrics = new("--metrics") { Description = "Seconds between two exports of the meter Kmem to standard output, by OpenTelemetry; 0: none." };
+        RootCommand root = new("A cache server that speaks memcached's protocols.") { port, store, megabytes, metrics };
         root.SetAction(Run);
         return await root.Parse(arguments).InvokeAsync();
 
@@ -34,6 +37,7 @@ internal static class Program
             IItemStore items = parsed.GetValue(store) == "managed"
                 ? new ManagedItemStore()
                 : new KmemItemStore(new KmemHeap(new KmemHeapOptions { Name = "cache" }), parsed.GetValue(megabytes) << 20);
+            using MeterProvider? exported = ExportEvery(parsed.GetValue(metrics));
             WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
             builder.Logging.ClearProviders();
             builder.Services.AddSingleton(items);
@@ -47,4 +51,9 @@ internal static class Program
             return 0;
         }
     }
+
+    private static MeterProvider? ExportEvery(int seconds) => seconds <= 0 ? null : Sdk.CreateMeterProviderBuilder()
+        .AddMeter(KmemMetrics.MeterName)
+        .AddConsoleExporter((_, reader) => reader.PeriodicExportingMetricReaderOptions.ExportIntervalMilliseconds = seconds * 1000)
+        .Build();
 }
