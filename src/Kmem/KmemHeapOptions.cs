@@ -74,7 +74,7 @@ public sealed class KmemHeapOptions
 
     /// <summary>
     /// Address space to reserve, in bytes; a multiple of 4 MiB is used. 0, the default, takes 256 GiB or what the OS
-    /// allows. Reserving costs no memory. It bounds what the heap can hold when <see cref="Growable"/> is false.
+    /// allows. Reserving costs no memory. It bounds the pages that the heap can hold when <see cref="Growable"/> is false; its own tables come on top, some 2 % of what is in use.
     /// </summary>
     public nuint ReserveBytes { get; set; }
 
