@@ -16,6 +16,7 @@ internal static class Program
         Compares Kestrel's memory pools on a loopback port. Each turn of each variant is a process of its own; the client is this one.
           workloads: plaintext (16 requests at a time), single (one at a time), body-16k (answers of 16 KiB), burst (answers that nobody reads: who gives memory back)
           variants:  kestrel (as it comes), transport (Kmem's transport with Kestrel's pool), kmem (AddKmemMemoryPool)
+        --warm-up is the least; the server is measured when its runtime compiles no more.
         --server-cpus gives the server these CPUs, by taskset; start this program by `taskset -c` on the others, and client and server are not in each other's way.
         """;
 
@@ -97,7 +98,7 @@ internal sealed record Settings
 {
     public int Turns { get; init; } = 7;
 
-    /// <summary>So long the runtime needs under this load until the server's code is compiled for good; before that, most of the time is its counters'.</summary>
+    /// <summary>At least; longer while the runtime still compiles.</summary>
     public int WarmUpSeconds { get; init; } = 8;
 
     public int Seconds { get; init; } = 4;

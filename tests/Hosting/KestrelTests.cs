@@ -61,6 +61,7 @@ public sealed class KestrelTests
     [Fact]
     public async Task Answers_arrive_whole_also_where_the_system_has_no_send_of_several_blocks()
     {
+        bool isAvailable = VectoredSend.IsAvailable;
         try
         {
             VectoredSend.IsAvailable = false;
@@ -68,7 +69,7 @@ public sealed class KestrelTests
         }
         finally
         {
-            VectoredSend.IsAvailable = OperatingSystem.IsLinux();
+            VectoredSend.IsAvailable = isAvailable;
         }
     }
 

@@ -77,8 +77,8 @@ internal static unsafe class UmemCalls
             return;
         }
 
-        _ = UsableSize("umem_free", memory);
-        if (SizedHeap.RoundUp(ProcessHeap.Existing, sizeBytes) != SizedHeap.Capacity(ProcessHeap.Existing, memory, out _))
+        nuint capacity = Capacity("umem_free", memory);
+        if (SizedHeap.RoundUp(ProcessHeap.Existing, sizeBytes) != capacity)
         {
             MisuseMessage.Fail("umem_free", memory, Misuse.WrongSize);
         }
@@ -103,17 +103,30 @@ internal static unsafe class UmemCalls
         Malloc.Free(memory, front);
     }
 
+    /// <summary>Bytes of the object or run, whatever was asked for.</summary>
+    private static nuint Capacity(string operation, void* memory)
+    {
+        Misuse misuse = Misuse.ForeignPointer;
+        nuint bytes = memory == null || ProcessHeap.Existing == null ? 0 : SizedHeap.Capacity(ProcessHeap.Existing, memory, out misuse);
+        return FailIfNone(operation, memory, bytes, misuse);
+    }
+
+    /// <summary>Bytes that may be used: with red zones what was asked for.</summary>
     private static nuint UsableSize(string operation, void* memory)
     {
-        SizedHeap* heap = ProcessHeap.Existing;
         Misuse misuse = Misuse.ForeignPointer;
-        nuint usable = memory == null || heap == null ? 0 : SizedHeap.UsableSize(heap, memory, out misuse);
-        if (misuse != Misuse.None || usable == 0)
+        nuint bytes = memory == null || ProcessHeap.Existing == null ? 0 : SizedHeap.UsableSize(ProcessHeap.Existing, memory, out misuse);
+        return FailIfNone(operation, memory, bytes, misuse);
+    }
+
+    private static nuint FailIfNone(string operation, void* memory, nuint bytes, Misuse misuse)
+    {
+        if (misuse != Misuse.None || bytes == 0)
         {
             MisuseMessage.Fail(operation, memory, misuse != Misuse.None ? misuse : Misuse.ForeignPointer);
         }
 
-        return usable;
+        return bytes;
     }
 
     // ------------------------------------------------------------------ caches

@@ -192,30 +192,20 @@ internal static class KmemMeter
         };
     }
 
-    private static Func<IEnumerable<Measurement<long>>> Caches(Func<CacheSums, long> read)
+    private static Func<IEnumerable<Measurement<long>>> Caches(Func<CacheSums, long> read) => Named(KmemMetrics.CacheTag, static snapshot => snapshot.Caches, read);
+
+    private static Func<IEnumerable<Measurement<long>>> Pools(Func<PoolSums, long> read) => Named(KmemMetrics.MemoryPoolTag, static snapshot => snapshot.Pools, read);
+
+    /// <summary>What has a name within its heap.</summary>
+    private static Func<IEnumerable<Measurement<long>>> Named<TSums>(string tag, Func<MetricSnapshot, IReadOnlyDictionary<(string Heap, string Name), TSums>> all, Func<TSums, long> read)
     {
         int instrument = s_instruments++;
         return () =>
         {
             List<Measurement<long>> measurements = [];
-            foreach (((string heap, string cache), CacheSums sums) in SnapshotFor(instrument).Caches)
+            foreach (((string heap, string name), TSums sums) in all(SnapshotFor(instrument)))
             {
-                measurements.Add(new Measurement<long>(read(sums), new(KmemMetrics.HeapTag, heap), new KeyValuePair<string, object?>(KmemMetrics.CacheTag, cache)));
-            }
-
-            return measurements;
-        };
-    }
-
-    private static Func<IEnumerable<Measurement<long>>> Pools(Func<PoolSums, long> read)
-    {
-        int instrument = s_instruments++;
-        return () =>
-        {
-            List<Measurement<long>> measurements = [];
-            foreach (((string heap, string pool), PoolSums sums) in SnapshotFor(instrument).Pools)
-            {
-                measurements.Add(new Measurement<long>(read(sums), new(KmemMetrics.HeapTag, heap), new KeyValuePair<string, object?>(KmemMetrics.MemoryPoolTag, pool)));
+                measurements.Add(new Measurement<long>(read(sums), new(KmemMetrics.HeapTag, heap), new KeyValuePair<string, object?>(tag, name)));
             }
 
             return measurements;

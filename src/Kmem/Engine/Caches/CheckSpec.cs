@@ -152,11 +152,7 @@ internal static unsafe class CheckSpec
         }
 
         matches = matches && IsEnd(*AfterBlanks(at));
-        for (at = *pattern; !IsEnd(*at); at++)
-        {
-        }
-
-        *pattern = at;
+        *pattern = EndOf(*pattern);
         return matches;
     }
 
@@ -169,14 +165,18 @@ internal static unsafe class CheckSpec
             at++;
         }
 
-        bool isWithin = !IsEnd(*AfterBlanks(at));
-        while (!IsEnd(*at))
+        *pattern = EndOf(at);
+        return AfterBlanks(at) != *pattern;
+    }
+
+    private static byte* EndOf(byte* pattern)
+    {
+        while (!IsEnd(*pattern))
         {
-            at++;
+            pattern++;
         }
 
-        *pattern = at;
-        return isWithin;
+        return pattern;
     }
 
     private static byte* AfterBlanks(byte* at)
